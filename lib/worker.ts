@@ -1,0 +1,89 @@
+/**
+ * A worker process: trains one group of runs after another, as training.ts hands them out, and saves each
+ * epoch. Processes rather than threads inside operations: below a billion parameters two single-threaded
+ * processes do far more than one with two threads.
+ */
+import { startBackend } from './backend';
+import { findData } from './data';
+import type { Experiment } from './experiment';
+import { loadGpt2, type Gpt2 } from './gpt2';
+import { findModel } from './hub';
+import { loadCheckpoint, saveCheckpoint, saveFinished, type Checkpoint, type Group } from './runs';
+import { loadTask } from './tasks';
+import { singleToken } from './tokenizer';
+import { initialPrompts, initialState, tune } from './tuning';
+
+/** From the parent: first `start`, then one `group` after another; `stop` ends after the step in progress. */
+export type ToWorker =
+  | { readonly kind: 'start'; readonly experiment: Experiment; readonly folder: string; readonly threads: number }
+  | { readonly kind: 'group'; readonly group: Group }
+  | { readonly kind: 'stop' };
+
+/** To the parent: ready for a group, examples trained since the last message, the end of an epoch, a failure. */
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'trained'; readonly examples: number }
+  | { readonly kind: 'epoch'; readonly group: Group; readonly epoch: number; readonly accuracy: number }
+  | { readonly kind: 'failed'; readonly message: string };
+
+class Stopped extends Error {}
+
+let stopping = false;
+let model: Gpt2;
+let settings: Extract<ToWorker, { kind: 'start' }>;
+
+function tell(message: FromWorker): void {
+  if (process.connected) process.send!(message);
+}
+
+async function start(message: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
+  settings = message;
+  await startBackend({ threads: message.threads });
+  model = loadGpt2(findModel(message.experiment.model));
+  tell({ kind: 'ready' });
+}
+
+async function train(group: Group): Promise<void> {
+  const { experiment, folder } = settings;
+  const { task: name, seed, words } = group;
+  const task = loadTask(name, {
+    folder: findData(experiment.data), template: experiment.template, limit: experiment.examples ?? undefined,
+  });
+  const fresh = () => initialState(initialPrompts(model, words.map(singleToken), experiment.promptTokens));
+  let checkpoint: Checkpoint = loadCheckpoint(folder, group) ?? { state: fresh(), history: [], metrics: [] };
+  const steps = tune(model, task, seed, words.length, experiment, checkpoint.state, { onStep: afterStep });
+  for await (const { state, metrics } of steps) {
+    checkpoint = {
+      state, history: [...checkpoint.history, state.prompts], metrics: [...checkpoint.metrics, metrics],
+    };
+    saveCheckpoint(folder, group, checkpoint);
+    const accuracy = metrics.test.reduce((sum, test) => sum + test.accuracy, 0) / words.length;
+    tell({ kind: 'epoch', group, epoch: metrics.epoch, accuracy });
+  }
+  saveFinished(folder, group, checkpoint, model.config.dModel);
+  tell({ kind: 'ready' });
+}
+
+/** Report the step and let messages of the parent in. */
+async function afterStep(examples: number): Promise<void> {
+  tell({ kind: 'trained', examples });
+  await new Promise((resolve) => setImmediate(resolve));
+  if (stopping) throw new Stopped();
+}
+
+function handle(message: ToWorker): void {
+  if (message.kind === 'stop') {
+    stopping = true;
+    return;
+  }
+  const work = message.kind === 'start' ? start(message) : train(message.group);
+  work.catch((error: Error) => {
+    if (!(error instanceof Stopped)) tell({ kind: 'failed', message: error.stack ?? error.message });
+    if (process.connected) process.disconnect();
+  });
+}
+
+// The parent decides when to stop: a Ctrl-C in its terminal reaches this process too.
+process.on('SIGINT', () => (stopping = true));
+process.on('message', handle);
+process.on('disconnect', () => (stopping = true));
