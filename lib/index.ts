@@ -1,0 +1,28 @@
+/** Everything a notebook needs: `import { … } from '../lib'`. */
+export * from './backend';
+export * from './experiment';
+export * from './points';
+export * from './runs';
+export * from './training';
+export { fetchFunctionVectors, findData, resolveData } from './data';
+export { evaluate } from './evaluation';
+export { greedy, labelLosses, promptGradient } from './forward';
+export { disposeGpt2, loadGpt2, type Gpt2, type Gpt2Config } from './gpt2';
+export { findModel } from './hub';
+export { loadTask, readTaskPairs, splitIndices, TASK_NAMES, type Example, type Task } from './tasks';
+export { decode, encode, singleToken, tokenText, vocabularySize } from './tokenizer';
+export { createRandom } from './random';
+export * from './paper';
+export * from './space';
+export * from './distances';
+export * from './neighbourhoods';
+export * from './neighbour-statistics';
+export * from './statistics';
+export * from './projection';
+export * from './review';
+export * from './tables';
+export * from './figures';
+export * from './figures-space';
+export * from './export';
+export * from './display';
+export { scaleFigure, taskShortTitle, taskTitle, type ColumnCount, type Figure } from './figure-style';

@@ -1,0 +1,78 @@
+/** The embedding space of a run: its model's vocabulary and its prompts, as the analysis notebooks need them. */
+import { distanceBetween, distanceMatrix } from './distances';
+import type { NeighbourCurve } from './figures-space';
+import { findModel } from './hub';
+import type { EmbeddingSpace } from './neighbour-statistics';
+import { neighbourhoodCounts } from './neighbourhoods';
+import { pointsFrom, type Points, type PromptLabel } from './points';
+import { promptsOf, type Grid } from './runs';
+import { openCheckpoint } from './safetensors';
+import { singleToken } from './tokenizer';
+
+/** The embedding matrix of a model folder, without loading the rest: [vocabulary, dModel]. */
+export function readVocabulary(modelFolder: string): Points {
+  const checkpoint = openCheckpoint(modelFolder);
+  try {
+    const name = checkpoint.names.find((candidate) => /^(transformer\.)?wte\.weight$/.test(candidate));
+    if (name === undefined) throw new Error(`${modelFolder}: tensor wte.weight: expected, but missing`);
+    const { data, shape } = checkpoint.read(name);
+    return pointsFrom(data, shape[1]);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Vocabulary, prompts after an epoch (default: the last) and the rows of the initial words. */
+export function readSpace(grid: Grid, epoch?: number): EmbeddingSpace {
+  return {
+    vocabulary: readVocabulary(findModel(grid.experiment.model)),
+    prompts: promptsOf(grid, epoch),
+    initRows: grid.experiment.words.map(singleToken),
+  };
+}
+
+/** One line of Markdown that says what the numbers below it are evidence of. */
+export function describeGrid({ name, experiment, device }: Grid): string {
+  const { model, data, tasks, words, seeds, promptTokens, epochs } = experiment;
+  const runs = tasks.length * words.length * seeds.length;
+  const caution = model === 'embedded'
+    ? ' The embedded model is a small demonstration model: its results are no evidence about GPT-2 XL.' : '';
+  return `**Run \`${name}\`**: ${runs} runs (${tasks.length} tasks × ${words.length} words × ${seeds.length} seed` +
+    `${seeds.length > 1 ? 's' : ''}), ${promptTokens} prompt vectors each, ${epochs} epochs; model \`${model}\`, ` +
+    `data \`${data}\`; computed on ${device.backend} ${device.kind}.${caution}`;
+}
+
+const CURVE_EPSILONS = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+
+/**
+ * How the neighbourhoods of the prompts grow with ε (corrected: no prompt is its own neighbour).
+ * `await startBackend()` before.
+ */
+export function promptNeighbourCurve(space: EmbeddingSpace, epsilons: readonly number[] = CURVE_EPSILONS): NeighbourCurve {
+  const { points, labels } = space.prompts;
+  const vocabulary = columnMeans(neighbourhoodCounts(points, space.vocabulary, epsilons).counts);
+  const distances = distanceMatrix(points, 'cosine');
+  const among = (related: (a: PromptLabel, b: PromptLabel) => boolean) => epsilons.map((epsilon) => {
+    let count = 0;
+    for (let i = 0; i < points.count; i++) {
+      for (let j = 0; j < points.count; j++) {
+        if (i !== j && related(labels[i], labels[j]) && distanceBetween(distances, i, j) < epsilon) count++;
+      }
+    }
+    return count / points.count;
+  });
+  return {
+    epsilon: epsilons,
+    counts: {
+      'vocabulary tokens': vocabulary,
+      prompts: among(() => true),
+      'same word': among((a, b) => a.word === b.word),
+      'same task': among((a, b) => a.task === b.task),
+      'same position': among((a, b) => a.position === b.position),
+    },
+  };
+}
+
+function columnMeans(rows: readonly (readonly number[])[]): number[] {
+  return rows[0].map((_, column) => rows.reduce((sum, row) => sum + row[column], 0) / rows.length);
+}
