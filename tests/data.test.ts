@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import test from 'node:test';
+
+import { fetchFiles, fetchFunctionVectors, findData, resolveData } from '../lib/data';
+import { projectFolder } from '../lib/files';
+import { TASK_NAMES, taskFileName } from '../lib/tasks';
+
+type Answer = (name: string, response: http.ServerResponse) => void;
+
+/** Run `work` with an empty folder and a server that answers as told and notes what it was asked for. */
+async function withServer(
+  answer: Answer, work: (url: string, folder: string, asked: string[]) => Promise<void>,
+): Promise<void> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-data-'));
+  const asked: string[] = [];
+  const server = http.createServer((request, response) => {
+    const name = (request.url ?? '').replace('/lists/', '');
+    asked.push(name);
+    answer(name, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}/lists`, folder, asked);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const contents = new Map([['a.json', '["é"]\n'], ['b.json', '[2]'], ['c.json', '[]']]);
+const hashes = new Map([...contents].map(([name, text]) => [name, createHash('sha256').update(text).digest('hex')]));
+const serve: Answer = (name, response) => void response.end(contents.get(name));
+
+test('The embedded lists are found, a folder of one\'s own is itself, and a missing one is named.', async () => {
+  assert.equal(findData('embedded'), path.join(projectFolder, 'data', 'tasks'));
+  assert.equal(findData(os.tmpdir()), path.resolve(os.tmpdir()));
+  assert.equal(await resolveData('embedded'), findData('embedded'));
+  assert.throws(() => findData('/no/such/folder'), /data \/no\/such\/folder: folder \/no\/such\/folder is missing/);
+  await assert.rejects(resolveData('/no/such/folder'), /folder \/no\/such\/folder is missing/);
+});
+
+test('The paper\'s lists are found when all six are there; else the error names those that are not.', () => {
+  const folder = path.join(projectFolder, 'data', 'function-vectors');
+  const missing = TASK_NAMES.map(taskFileName).filter((name) => !fs.existsSync(path.join(folder, name)));
+  if (missing.length === 0) {
+    assert.equal(findData('function-vectors'), folder);
+    return;
+  }
+  assert.throws(() => findData('function-vectors'), ({ message }: Error) => (
+    missing.every((name) => message.includes(name)) && message.includes(folder)));
+});
+
+test('Files are downloaded byte for byte, once; a wrong or missing one is fetched again, the others are not.', () => (
+  withServer(serve, async (url, folder, asked) => {
+    await fetchFiles(`${url}/`, hashes, path.join(folder, 'deep'), 10);
+    for (const [name, text] of contents) {
+      assert.equal(fs.readFileSync(path.join(folder, 'deep', name), 'utf8'), text);
+    }
+    assert.deepEqual(asked.splice(0), ['a.json', 'b.json', 'c.json']);
+
+    await fetchFiles(url, hashes, path.join(folder, 'deep'), 10);
+    assert.deepEqual(asked, []);
+
+    fs.writeFileSync(path.join(folder, 'deep', 'b.json'), '[2');
+    fs.rmSync(path.join(folder, 'deep', 'c.json'));
+    await fetchFiles(url, hashes, path.join(folder, 'deep'), 10);
+    assert.deepEqual(asked, ['b.json', 'c.json']);
+    assert.equal(fs.readFileSync(path.join(folder, 'deep', 'b.json'), 'utf8'), '[2]');
+    assert.deepEqual(fs.readdirSync(path.join(folder, 'deep')).sort(), ['a.json', 'b.json', 'c.json']);
+  })));
+
+test('Other bytes than expected are refused with both hashes, and what was there stays.', () => (
+  withServer((name, response) => void response.end(name === 'b.json' ? '[3]' : contents.get(name)),
+    async (url, folder) => {
+      fs.writeFileSync(path.join(folder, 'b.json'), 'old');
+      await assert.rejects(fetchFiles(url, hashes, folder, 10), ({ message }: Error) => {
+        // echo -n '[3]' | sha256sum
+        const found = '06d033ece6645de592db973644cf7357255f24536ff7b03c3b2ace10736f7636';
+        assert.equal(message, `${url}/b.json: SHA-256: expected ${hashes.get('b.json')}, found ${found}`);
+        return true;
+      });
+      assert.deepEqual(fs.readdirSync(folder).sort(), ['a.json', 'b.json']);
+      assert.equal(fs.readFileSync(path.join(folder, 'b.json'), 'utf8'), 'old');
+    })));
+
+test('A status other than 200 is refused with address and status.', () => (
+  withServer((name, response) => void response.writeHead(404).end('nothing here'), async (url, folder) => {
+    await assert.rejects(fetchFiles(url, hashes, folder, 10), { message: `${url}/a.json: expected status 200, found 404 Not Found` });
+    assert.deepEqual(fs.readdirSync(folder), []);
+  })));
+
+test('A connection cut in the middle of a file, no server, and a silent one are each told.', async () => {
+  const cut: Answer = (name, response) => {
+    response.writeHead(200, { 'content-length': 1000 });
+    response.write('[', () => response.destroy());
+  };
+  let closed = '';
+  await withServer(cut, async (url, folder) => {
+    closed = url;
+    await assert.rejects(fetchFiles(url, hashes, folder, 10), /\/a\.json: no answer \(.+\); mend: check the network/);
+    assert.deepEqual(fs.readdirSync(folder), []);
+  });
+  await assert.rejects(fetchFiles(closed, hashes, os.tmpdir(), 10), /no answer \(.*ECONNREFUSED.*\)/);
+  await withServer(() => undefined, async (url, folder) => {
+    await assert.rejects(fetchFiles(url, hashes, folder, 0.1), /a\.json: no answer \(.*timeout.*\)/);
+  });
+});
+
+test('The paper\'s lists come from SOFT_PROMPTS_DATA_URL where it is set, and are checked against their hashes.', () => (
+  withServer(serve, async (url, folder, asked) => {
+    const before = process.env.SOFT_PROMPTS_DATA_URL;
+    process.env.SOFT_PROMPTS_DATA_URL = url;
+    try {
+      await assert.rejects(
+        fetchFunctionVectors({ folder }), /lists\/country-capital\.json: SHA-256: expected 5748cbfb[0-9a-f]{56}, found/);
+    } finally {
+      if (before === undefined) delete process.env.SOFT_PROMPTS_DATA_URL;
+      else process.env.SOFT_PROMPTS_DATA_URL = before;
+    }
+    assert.deepEqual(asked, ['country-capital.json']);
+    assert.deepEqual(fs.readdirSync(folder), []);
+  })));

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import * as childProcess from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import test, { after, before, mock } from 'node:test';
+
+import { currentDevice, startBackend } from '../lib/backend';
+import { configure, type Experiment } from '../lib/experiment';
+import { projectFolder, readJson, sha256File, writeJsonAtomic } from '../lib/files';
+import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
+import { promptsOf, readGrid, runFolder, type Grid } from '../lib/runs';
+import { loadTask } from '../lib/tasks';
+import { singleToken, vocabularySize } from '../lib/tokenizer';
+import { trainGrid, type Progress, type TrainingOptions } from '../lib/training';
+import { initialPrompts, initialState, tune } from '../lib/tuning';
+import { relativeError, writeTinyModel } from './gpt2-fixtures';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-training-'));
+const modelFolder = path.join(temporary, 'model');
+const dataFolder = path.join(temporary, 'data');
+const names = ['whole', 'broken', 'long'];
+const nameOf = (name: string) => `test-${process.pid}-${name}`;
+
+const experiment: Experiment = {
+  ...configure('tiny', {}, {}), model: modelFolder, data: dataFolder, tasks: ['colours', 'animals'], words: ['cat', 'book'],
+  seeds: [0, 5], epochs: 3, batchSize: 4, learningRate: 0.05, examples: null, promptTokens: 2, newTokens: 2,
+};
+// 10 pairs: 8 train, 2 test
+const pairs = ['sky', 'grass', 'snow', 'coal', 'sun', 'sea', 'blood', 'milk', 'leaf', 'night']
+  .map((input, i) => ({ input, output: ['blue', 'green', 'white', 'black', 'yellow'][i % 5] }));
+const total = 2 * 2 * 2 * 8 * 3; // tasks, seeds, words, examples, epochs
+
+before(async () => {
+  const worker = path.join(projectFolder, 'lib', 'dist', 'worker.js');
+  assert.ok(fs.existsSync(worker), `${worker} is missing: training starts it; run npm run build first`);
+  writeTinyModel(modelFolder, { vocabulary: vocabularySize, dModel: 8, layers: 2, heads: 2, positions: 40 });
+  writeJsonAtomic(path.join(dataFolder, 'colours.json'), pairs);
+  writeJsonAtomic(path.join(dataFolder, 'animals.json'), pairs.map(({ input, output }) => ({ input: output, output: input })));
+  await startBackend({ threads: 1 });
+});
+after(() => {
+  fs.rmSync(temporary, { recursive: true, force: true });
+  for (const name of names) fs.rmSync(runFolder(nameOf(name)), { recursive: true, force: true });
+});
+
+/** All files of a run but experiment.json, which holds hashes and device, with their SHA-256. */
+function resultFiles(name: string): Record<string, string> {
+  const folder = runFolder(nameOf(name));
+  const files = fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'experiment.json')
+    .map((entry) => path.join(entry.parentPath, entry.name));
+  return Object.fromEntries(files.sort().map((file) => [path.relative(folder, file), sha256File(file)]));
+}
+
+async function train(name: string, options: TrainingOptions = {}): Promise<{ grid: Grid; progress: Progress[] }> {
+  const progress: Progress[] = [];
+  const onProgress = (now: Progress) => {
+    progress.push(now);
+    options.onProgress?.(now);
+  };
+  return { grid: await trainGrid(nameOf(name), experiment, { ...options, onProgress }), progress };
+}
+
+test('A grid leaves the configuration, and prompts and metrics of each run; progress goes to the end.', async () => {
+  const { grid, progress } = await train('whole', { workers: 2 });
+  const runs = ['animals', 'colours'].flatMap((task) => ['book-0', 'book-5', 'cat-0', 'cat-5'].map((run) => path.join(task, run)));
+  assert.deepEqual(
+    Object.keys(resultFiles('whole')), runs.flatMap((run) => [path.join(run, 'metrics.json'), path.join(run, 'prompts.safetensors')]));
+  const order = ['colours', 'animals'].flatMap((task) => ['cat', 'book'].flatMap((word) => [0, 5].map((seed) => [task, word, seed])));
+  assert.deepEqual(grid.runs.map(({ task, word, seed }) => [task, word, seed]), order);
+  assert.deepEqual(grid.experiment, experiment);
+  assert.equal(grid.device.backend, currentDevice().backend);
+  for (const { prompts, metrics } of grid.runs) {
+    assert.deepEqual(prompts.shape, [3, 2, 8]);
+    assert.deepEqual(metrics.map(({ epoch }) => epoch), [1, 2, 3]);
+    for (const { trainLoss, testLoss, testAccuracy } of metrics) {
+      assert.ok(trainLoss > 0 && testLoss > 0 && testAccuracy >= 0 && testAccuracy <= 1);
+    }
+  }
+  const stored = readJson(path.join(grid.folder, 'experiment.json')) as { experiment: unknown; hashes: Record<string, string> };
+  assert.deepEqual(stored.experiment, experiment);
+  assert.equal(stored.hashes['model.safetensors'], sha256File(path.join(modelFolder, 'model.safetensors')));
+  assert.equal(stored.hashes.animals, sha256File(path.join(dataFolder, 'animals.json')));
+
+  assert.deepEqual(progress.at(-1)?.done, total);
+  assert.ok(progress.every((now, i) => now.total === total && now.resumed === 0 && (i === 0 || now.done >= progress[i - 1].done)));
+  assert.ok(progress.some(({ note }) => /^animals epoch 3, test accuracy \d\.\d\d$/.test(note)));
+});
+
+test('The prompts of a run are those that tuning it alone gives, and are read in order task, word, seed, position.', async () => {
+  const grid = readGrid(nameOf('whole'));
+  const model = loadGpt2(modelFolder);
+  const task = loadTask('animals', { folder: dataFolder, template: experiment.template });
+  const start = initialState(initialPrompts(model, [singleToken('book')], 2));
+  const run = grid.runs[7];
+  assert.deepEqual([run.task, run.word, run.seed], ['animals', 'book', 5]);
+  for await (const { state, metrics } of tune(model, task, 5, 1, experiment, start)) {
+    const found = run.prompts.data.subarray((metrics.epoch - 1) * 16, metrics.epoch * 16);
+    // in the grid two runs share a step: the same mathematics, sums in another order
+    assert.ok(relativeError(found, state.prompts) <= 1e-4);
+    const { trainLoss, testLoss, testAccuracy } = run.metrics[metrics.epoch - 1];
+    assert.ok(relativeError([trainLoss, testLoss], [metrics.trainLoss[0], metrics.test[0].loss]) <= 1e-4);
+    assert.equal(testAccuracy, metrics.test[0].accuracy);
+  }
+  disposeGpt2(model);
+
+  const { points, labels } = promptsOf(grid);
+  assert.deepEqual([points.count, points.dModel], [16, 8]);
+  assert.deepEqual(labels[15], { task: 'animals', word: 'book', seed: 5, position: 1 });
+  assert.deepEqual([...points.data.subarray(15 * 8)], [...run.prompts.data.subarray(2 * 16 + 8)]);
+  assert.deepEqual([...promptsOf(grid, 1).points.data.subarray(15 * 8)], [...run.prompts.data.subarray(8, 16)]);
+  assert.throws(() => promptsOf(grid, 4), /epoch 4, expected 1 … 3/);
+});
+
+test('A finished grid is read without training again.', async () => {
+  const before = resultFiles('whole');
+  const { progress } = await train('whole');
+  assert.deepEqual(progress, []);
+  assert.deepEqual(resultFiles('whole'), before);
+});
+
+test('Training that is killed, and stopped, goes on to bit-identical results, with any number of workers.', async () => {
+  const workers: childProcess.ChildProcess[] = [];
+  const real = childProcess.fork;
+  const fork = mock.method(require('node:child_process') as typeof childProcess, 'fork', ((...args: Parameters<typeof real>) => {
+    const worker = real(...args);
+    workers.push(worker);
+    return worker;
+  }) as typeof real);
+  const kill = ({ note }: Progress) => {
+    if (note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
+  };
+  try {
+    await assert.rejects(train('broken', { workers: 2, onProgress: kill }), /a training worker ended with SIGKILL/);
+  } finally {
+    fork.mock.restore();
+  }
+  assert.equal(workers.length, 2);
+  assert.throws(() => readGrid(nameOf('broken')), /not trained to the end yet; run notebook 02-prompt-tuning/);
+
+  const stop = new AbortController();
+  const abort = ({ note }: Progress) => {
+    if (note.includes('epoch 2')) stop.abort();
+  };
+  await assert.rejects(
+    train('broken', { workers: 1, onProgress: abort, signal: stop.signal }), /training stopped; run it again to go on/);
+  const { progress } = await train('broken', { workers: 1 });
+  assert.ok(progress[0].resumed >= 2 * 2 * 8, 'the finished epochs must count');
+  assert.equal(progress.at(-1)?.done, total);
+  assert.deepEqual(resultFiles('broken'), resultFiles('whole'));
+});
+
+test('A run that was made otherwise is refused with the field, what it was and what is asked for.', async () => {
+  const before = resultFiles('whole');
+  const refused = (changes: Partial<Experiment>, message: RegExp) => (
+    assert.rejects(trainGrid(nameOf('whole'), { ...experiment, ...changes }), message));
+  await refused({ epochs: 4 }, /experiment\.json: epochs: this run was made with 3, now asked for 4; mend: choose another run name/);
+  await refused({ words: ['cat'] }, /words: this run was made with \["cat","book"\], now asked for \["cat"\]/);
+  const list = path.join(dataFolder, 'animals.json');
+  const text = fs.readFileSync(list);
+  fs.writeFileSync(list, `${text.toString('utf8')}\n`);
+  await refused({}, /animals: this run was made with "[0-9a-f]{64}", now asked for "[0-9a-f]{64}"/);
+  fs.writeFileSync(list, text);
+  assert.deepEqual(resultFiles('whole'), before);
+});
+
+test('What fails in a worker reaches the caller with its message.', async () => {
+  const long = { ...experiment, promptTokens: 36, tasks: ['colours'], seeds: [0] };
+  await assert.rejects(
+    trainGrid(nameOf('long'), long, { workers: 1 }), /training worker failed: .*sequence of \d+ tokens, expected at most 40/);
+});
+
+test('A run that is missing, and a name that leads elsewhere, are refused.', async () => {
+  assert.throws(() => readGrid(nameOf('none')), /run test-\d+-none: .*experiment\.json is missing; run notebook 02-prompt-tuning/);
+  for (const name of ['../elsewhere', '', 'a/b', '.hidden']) {
+    assert.throws(() => runFolder(name), /run name: .*expected letters, digits, dots, _ and -/);
+  }
+  await assert.rejects(trainGrid(nameOf('none'), { ...experiment, tasks: ['unknown'] }), /unknown\.json/);
+  assert.ok(!fs.existsSync(runFolder(nameOf('none'))), 'a folder is left behind');
+});
