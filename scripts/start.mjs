@@ -1,0 +1,31 @@
+// npm start [-- options]: makes sure of set-up, then runs the notebooks in order.
+import { START_USAGE, chooseNotebooks, parseOptions, planRun } from './lib/options.mjs';
+import { listNotebooks, shown } from './lib/project.mjs';
+import { runNotebooks } from './lib/notebooks.mjs';
+import { setUp } from './lib/setup.mjs';
+import { Problem, runMain, seconds } from './lib/steps.mjs';
+
+await runMain(async () => {
+  const args = process.argv.slice(2);
+  if (args.includes('--help')) {
+    console.log(START_USAGE);
+    return 0;
+  }
+  const values = parseOptions(args);
+  const { inPlace, output, environment } = planRun(values);
+  const files = chooseNotebooks(listNotebooks(), values.only);
+  if (files.length === 0) throw new Problem('there is no notebook in notebooks/');
+  await setUp({ quiet: true });
+
+  const since = Date.now();
+  const { SOFT_PROMPTS_PRESET: preset, SOFT_PROMPTS_RUN: run, SOFT_PROMPTS_FIGURES: figures } = environment;
+  console.log(`preset ${preset}, run ${run}`);
+  console.log(`executed notebooks: ${inPlace ? 'notebooks' : shown(output)}, figures: ${shown(figures)}`);
+  const code = await runNotebooks(files, { output, environment });
+  if (code === 0) console.log(`done in ${seconds(since)}`);
+  if (code === 130) {
+    const again = ['npm start', args.join(' ')].filter(Boolean).join(' -- ');
+    console.log(`stopped; finished epochs are kept: go on with \`${again}\``);
+  }
+  return code;
+});
