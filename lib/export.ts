@@ -43,7 +43,9 @@ export function figuresFolder(): string {
  * Write `<name>.svg`, `<name>.pdf` (vector, fonts embedded) and `<name>.png` (300 dpi).
  * Returns their paths. Throws where the name is no plain file name or no browser can be started.
  */
-export async function exportFigure(figure: Figure, name: string, options: FigureExportOptions = {}): Promise<string[]> {
+export async function exportFigure(
+  figure: Figure, name: string, options: FigureExportOptions = {},
+): Promise<string[]> {
   const base = outputBase(name, options.folder);
   const sized = resizeFigure(figure, options);
   const svg = await figureSvg(sized);
@@ -55,7 +57,9 @@ export async function exportFigure(figure: Figure, name: string, options: Figure
 }
 
 /** Write `<name>.csv` (numbers in full), `<name>.tex` (booktabs) and `<name>.md`. Returns their paths. */
-export function exportTable(data: DataFrame, name: string, options: ExportOptions & TableOptions = {}): string[] {
+export function exportTable(
+  data: DataFrame, name: string, options: ExportOptions & TableOptions = {},
+): string[] {
   const base = outputBase(name, options.folder);
   writeFileAtomic(`${base}.csv`, toCsv(data));
   writeFileAtomic(`${base}.tex`, toLatex(data, { label: `tab:${name}`, ...options }));
@@ -65,14 +69,17 @@ export function exportTable(data: DataFrame, name: string, options: ExportOption
 
 function outputBase(name: string, folder: string = figuresFolder()): string {
   if (!/^[\w][\w.-]*$/.test(name)) {
-    throw new Error(`export: name '${name}' is no plain file name (letters, digits, '.', '_' and '-' without a folder)`);
+    throw new Error(
+      `export: name '${name}' is no plain file name (letters, digits, '.', '_' and '-' without a folder)`,
+    );
   }
   return join(folder, name);
 }
 
 function resizeFigure(figure: Figure, options: FigureExportOptions): Figure {
   const width = options.columns === undefined ? size(figure).width : columnWidth(options.columns);
-  return { data: figure.data, layout: { ...figure.layout, width, height: options.height ?? size(figure).height } };
+  const height = options.height ?? size(figure).height;
+  return { data: figure.data, layout: { ...figure.layout, width, height } };
 }
 
 interface Size {
@@ -133,7 +140,8 @@ async function printSvg(svg: string, { width, height }: Size): Promise<{ pdf: Ui
       await page.setContent(document(svg));
       await page.evaluate('document.fonts.ready.then(() => undefined)');
       const png = await page.screenshot({ type: 'png', clip: { x: 0, y: 0, width, height } });
-      const pdf = await page.pdf({ width: `${width}px`, height: `${height}px`, printBackground: true, pageRanges: '1' });
+      const paper = { width: `${width}px`, height: `${height}px`, printBackground: true, pageRanges: '1' };
+      const pdf = await page.pdf(paper);
       return { pdf, png };
     } finally {
       await page.close().catch(() => undefined);
@@ -142,40 +150,61 @@ async function printSvg(svg: string, { width, height }: Size): Promise<{ pdf: Ui
 }
 
 function document(body: string): string {
-  return `<!doctype html><html><head><meta charset="utf-8"><style>${fontFace('web/Inter-Regular.woff2')}`
-    + `html,body{margin:0;padding:0;background:#fff;font-family:Inter}svg{display:block}</style></head><body>${body}</body></html>`;
+  const style = `${fontFace('web/Inter-Regular.woff2')}`
+    + 'html,body{margin:0;padding:0;background:#fff;font-family:Inter}svg{display:block}';
+  return `<!doctype html><html><head><meta charset="utf-8"><style>${style}</style></head>`
+    + `<body>${body}</body></html>`;
 }
 
 function fontFace(file: string): string {
   const font = readFileSync(join(load.resolve('inter-ui/package.json'), '..', file)).toString('base64');
-  return `@font-face{font-family:Inter;font-weight:400;src:url(data:font/woff2;base64,${font}) format("woff2")}`;
+  const source = `url(data:font/woff2;base64,${font}) format("woff2")`;
+  return `@font-face{font-family:Inter;font-weight:400;src:${source}}`;
 }
 
-/** Every browser draws the SVG with the same letters; the Latin part of the font is enough where the text is Latin. */
+/**
+ * Every browser draws the SVG with the same letters; the Latin part of the font is enough where the text is
+ * Latin.
+ */
 function withFont(svg: string): string {
   const latin = /^[\n -\u00ff\u2013\u2014\u2018-\u201d\u2026\u2212]*$/.test(svg);
   const face = fontFace(latin ? 'web-latin/Inter-Regular-subset.woff2' : 'web/Inter-Regular.woff2');
   return svg.replace(/<svg[^>]*>/, (start) => `${start}<style>${face}</style>`);
 }
 
-/** Drop what Plotly repeats on every element, and make its random element names a matter of the figure alone. */
+/**
+ * Drop what Plotly repeats on every element, and make its random element names a matter of the figure alone.
+ */
 export function compactSvg(svg: string): string {
   const random = /id="defs-([0-9a-f]{6})"/.exec(svg)?.[1];
   const standIn = '\u0001'; // no XML text can hold it
   const compact = (random === undefined ? svg : svg.replaceAll(random, standIn))
     .replace(/ trace[0-9a-f]{6}(?=[" ])/g, '')
     .replace(/(?<![-\w]) ?(?:opacity|fill-opacity|stroke-opacity): 1;/g, '')
-    .replace(/(?<=[ =](?:d|transform|points|width|height|x|y)="[^"]*)-?\d+\.\d{2,}/g, (number) => String(Number(Number(number).toFixed(1))))
+    .replace(/(?<=[ =](?:d|transform|points|width|height|x|y)="[^"]*)-?\d+\.\d{2,}/g, tenths)
     .replace(/ style=" *"/g, '')
     // A page's first drawing has another order of attributes than its later ones.
-    .replace(/(?<=<\w+)(?: [\w:-]+="[^"]*")+/g, (attributes) => attributes.match(/ [\w:-]+="[^"]*"/g)?.sort().join('') ?? '');
+    .replace(/(?<=<\w+)(?: [\w:-]+="[^"]*")+/g, sortAttributes);
   return compact.replaceAll(standIn, createHash('sha256').update(compact).digest('hex').slice(0, 6));
 }
 
-/** Take the time of printing out of a PDF: the same figure gives the same bytes. Lengths stay, so offsets hold. */
+/** A tenth of a pixel is 0.03 mm in print. */
+function tenths(number: string): string {
+  return String(Number(Number(number).toFixed(1)));
+}
+
+function sortAttributes(attributes: string): string {
+  return (attributes.match(/ [\w:-]+="[^"]*"/g) ?? []).sort().join('');
+}
+
+/**
+ * Take the time of printing out of a PDF, so that the same figure gives the same bytes. Lengths stay, so
+ * offsets hold.
+ */
 function withoutDates(pdf: Uint8Array): Uint8Array {
   const text = Buffer.from(pdf).toString('latin1');
-  return Buffer.from(text.replace(/\/(?:CreationDate|ModDate) \([^)]*\)/g, (entry) => ' '.repeat(entry.length)), 'latin1');
+  const blank = (entry: string): string => ' '.repeat(entry.length);
+  return Buffer.from(text.replace(/\/(?:CreationDate|ModDate) \([^)]*\)/g, blank), 'latin1');
 }
 
 /** The PNG chunk that says 11 811 dots a metre, which is 300 dpi, with its checksum. */

@@ -39,15 +39,21 @@ const RULE_COLOR = '#555555';
 const GRID_COLOR = '#e6e6e6';
 
 /** Okabe and Ito's colours (2008) without yellow, which white paper swallows: for up to seven series. */
-export const OKABE_ITO = ['#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#000000'] as const;
+export const OKABE_ITO = [
+  '#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00', '#000000',
+] as const;
 
 /** Petroff's ten colours (2021, arXiv:2107.02270), tested for colour-vision deficiency. */
 export const PETROFF_10 = [
-  '#3f90da', '#ffa90e', '#bd1f01', '#94a4a2', '#832db6', '#a96b59', '#e76300', '#b9ac70', '#717581', '#92dadd',
+  '#3f90da', '#ffa90e', '#bd1f01', '#94a4a2', '#832db6', '#a96b59', '#e76300', '#b9ac70',
+  '#717581', '#92dadd',
 ] as const;
 
 /** Light to dark in even steps, for ordered keys such as token positions. */
 export const ORDERED_BLUES = ['#b3cde3', '#7ba6cf', '#3f78b5', '#08306b'] as const;
+
+/** Six steps of viridis: bars in these colours stay apart in grey print too. */
+export const VIRIDIS_6 = ['#440154', '#414487', '#2a788e', '#22a884', '#7ad151', '#d2e21b'] as const;
 
 /** Marker shapes and dash patterns keep series apart where colours are lost, as in grey print. */
 export const MARKERS = [
@@ -63,6 +69,11 @@ export function seriesStyle(index: number, count: number): { color: string; mark
     marker: MARKERS[index % MARKERS.length],
     dash: DASHES[Math.floor(index / 3) % DASHES.length],
   };
+}
+
+/** Colour `index` of `count` taken evenly from a palette of ordered colours. */
+export function orderedColor(palette: readonly string[], index: number, count: number): string {
+  return palette[Math.round((index * (palette.length - 1)) / Math.max(1, count - 1))];
 }
 
 const TASK_TITLES: Readonly<Record<string, string>> = {
@@ -193,7 +204,8 @@ export function legendBelow(height: number, margins: Margins, rows: number, x = 
   return {
     orientation: 'h', x, xanchor: 'center', xref: 'paper',
     y: -(margins.bottom - legendHeight(rows)) / plot, yanchor: 'top', yref: 'paper',
-    font: { size: fontPoints(8) }, bgcolor: 'rgba(255,255,255,0)', traceorder: 'normal', groupclick: 'toggleitem',
+    font: { size: fontPoints(8) }, bgcolor: 'rgba(255,255,255,0)', traceorder: 'normal',
+    groupclick: 'toggleitem',
   };
 }
 
@@ -211,8 +223,8 @@ export function panelDomains(weights: readonly number[], gap: number): [number, 
 
 /** Layout and trace entries that are lengths in CSS pixels. */
 const LENGTHS = new Set([
-  'size', 'standoff', 'ticklen', 'tickwidth', 'linewidth', 'gridwidth', 'l', 'r', 't', 'b', 'xshift', 'yshift',
-  'borderpad', 'entrywidth', 'itemwidth', 'height', 'width',
+  'size', 'standoff', 'ticklen', 'tickwidth', 'linewidth', 'gridwidth', 'l', 'r', 't', 'b',
+  'xshift', 'yshift', 'borderpad', 'entrywidth', 'itemwidth', 'height', 'width',
 ]);
 
 /**
@@ -224,7 +236,9 @@ export function scaleFigure(figure: Figure, factor: number): Figure {
     if (typeof value === 'number') return LENGTHS.has(key) ? Math.round(value * factor * 1000) / 1000 : value;
     if (key === 'dash' && typeof value === 'string') return scaleDash(value, factor);
     if (typeof value !== 'object' || value === null) return value;
-    if (Array.isArray(value)) return typeof value[0] === 'object' ? value.map((item) => scaled(item, '')) : value as unknown;
+    if (Array.isArray(value)) {
+      return typeof value[0] === 'object' ? value.map((item) => scaled(item, '')) : value as unknown;
+    }
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, scaled(item, name)]));
   };
   return scaled({ data: figure.data, layout: figure.layout }, '') as Figure;

@@ -4,8 +4,9 @@
  * Pure functions from plain data, SVG traces only.
  */
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow, legendHeight, panelDomains,
-  panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
+  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow,
+  legendHeight, panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle,
+  TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
 
@@ -28,7 +29,9 @@ export interface ProjectionOptions {
 }
 
 /** Paper, figure 4: all prompt vectors in the plane, coloured by initial word (left) and by task (right). */
-export function projectionPanels(prompts: readonly ProjectedPrompt[], options: ProjectionOptions = {}): Figure {
+export function projectionPanels(
+  prompts: readonly ProjectedPrompt[], options: ProjectionOptions = {},
+): Figure {
   const height = options.height ?? 360;
   const margins = { left: 24, right: 8, top: 22, bottom: 20 + legendHeight(3) };
   const width = columnWidth(2);
@@ -40,11 +43,13 @@ export function projectionPanels(prompts: readonly ProjectedPrompt[], options: P
   };
   for (const panel of [0, 1]) {
     layout[axisKey('x', panel)] = axis({
-      domain: domains[panel], anchor: axisName('y', panel), title: axisTitle(titles[0], 4), showticklabels: false,
-      ticks: '', mirror: true, showgrid: false, ...(panel === 1 ? { matches: 'x' } : {}),
+      domain: domains[panel], anchor: axisName('y', panel), title: axisTitle(titles[0], 4),
+      showticklabels: false, ticks: '', mirror: true, showgrid: false,
+      ...(panel === 1 ? { matches: 'x' } : {}),
     });
     layout[axisKey('y', panel)] = axis({
-      anchor: axisName('x', panel), title: axisTitle(titles[1], 4), showticklabels: false, ticks: '', mirror: true, showgrid: false,
+      anchor: axisName('x', panel), title: axisTitle(titles[1], 4),
+      showticklabels: false, ticks: '', mirror: true, showgrid: false,
       ...(panel === 1 ? { matches: 'y' } : {}),
     });
     layout[panel === 0 ? 'legend' : 'legend2'] = {
@@ -56,7 +61,9 @@ export function projectionPanels(prompts: readonly ProjectedPrompt[], options: P
   return { data, layout };
 }
 
-function projectionTraces(prompts: readonly ProjectedPrompt[], key: 'word' | 'task', panel: number): PlotlyObject[] {
+function projectionTraces(
+  prompts: readonly ProjectedPrompt[], key: 'word' | 'task', panel: number,
+): PlotlyObject[] {
   const names = distinct(prompts.map((prompt) => prompt[key]));
   return names.map((name, i) => {
     const own = prompts.filter((prompt) => prompt[key] === name);
@@ -106,7 +113,9 @@ export interface NeighbourhoodOptions {
 }
 
 /** Paper, section 3.2.1: mean size of the epsilon-neighbourhood by kind of neighbour. */
-export function neighbourhoodCurves(neighbourhoods: NeighbourCurve, options: NeighbourhoodOptions = {}): Figure {
+export function neighbourhoodCurves(
+  neighbourhoods: NeighbourCurve, options: NeighbourhoodOptions = {},
+): Figure {
   const kinds = Object.keys(neighbourhoods.counts);
   const logarithmic = options.logarithmic ?? true;
   const height = options.height ?? 290;
@@ -149,8 +158,8 @@ function markedLine(epsilon: number): PlotlyObject {
 
 function markedLabel(epsilon: number): PlotlyObject {
   return {
-    text: `ε = ${epsilon}`, xref: 'x', yref: 'y domain', x: epsilon, y: 1, xanchor: 'center', yanchor: 'bottom',
-    showarrow: false, font: { size: fontPoints(7.5) },
+    text: `ε = ${epsilon}`, xref: 'x', yref: 'y domain', x: epsilon, y: 1,
+    xanchor: 'center', yanchor: 'bottom', showarrow: false, font: { size: fontPoints(7.5) },
   };
 }
 
@@ -172,7 +181,9 @@ export function taskMatrix(
   const largest = Math.max(1, ...counts.flat());
   const names = tasks.map((task) => plotlyText(taskShortTitle(task)));
   const cells = counts.flatMap((row, i) => row.map((count, j) => ({ i, j, count })));
-  const ticks = { tickvals: tasks.map((_, i) => i), ticktext: names, showgrid: false, ticks: '', showline: false };
+  const ticks = {
+    tickvals: tasks.map((_, i) => i), ticktext: names, showgrid: false, ticks: '', showline: false,
+  };
   const height = options.height ?? 250;
   const range = [-0.5, tasks.length - 0.5];
   const layout = {
@@ -189,9 +200,13 @@ export function taskMatrix(
     x: cells.map((cell) => cell.j),
     y: cells.map((cell) => cell.i),
     text: cells.map((cell) => (Number.isInteger(cell.count) ? String(cell.count) : cell.count.toFixed(2))),
-    textfont: { size: fontPoints(8), color: cells.map((cell) => (cell.count / largest > 0.55 ? '#ffffff' : TEXT_COLOR)) },
+    textfont: {
+      size: fontPoints(8),
+      color: cells.map((cell) => (cell.count / largest > 0.55 ? '#ffffff' : TEXT_COLOR)),
+    },
     customdata: cells.map(({ i, j }) => [plotlyText(taskTitle(tasks[i])), plotlyText(taskTitle(tasks[j]))]),
-    hovertemplate: `%{customdata[0]} has %{text} ${options.unit ?? 'neighbours'} of %{customdata[1]}<extra></extra>`,
+    hovertemplate:
+      `%{customdata[0]} has %{text} ${options.unit ?? 'neighbours'} of %{customdata[1]}<extra></extra>`,
   }];
   return { data, layout };
 }
@@ -228,8 +243,9 @@ export function categoryBars(counts: readonly CategoryCount[], options: Category
     .filter((row) => row.task === task && row.category === category)
     .reduce((sum, row) => sum + row.count, 0);
   const totals = tasks.map((task) => categories.reduce((sum, category) => sum + count(task, category), 0));
-  const value = (i: number, category: string): number => (
-    options.share === true ? (totals[i] === 0 ? 0 : round(count(tasks[i], category) / totals[i])) : count(tasks[i], category));
+  const value = (i: number, category: string): number => (options.share === true
+    ? round(count(tasks[i], category) / (totals[i] || 1))
+    : count(tasks[i], category));
   const height = options.height ?? 270;
   const margins = { left: 62, right: 10, top: 8, bottom: 34 + legendHeight(categories.length) };
   const layout = {
@@ -240,7 +256,10 @@ export function categoryBars(counts: readonly CategoryCount[], options: Category
       ...(options.share === true ? { range: [0, 1] } : { rangemode: 'tozero', nticks: 6 }),
     }),
     yaxis: axis({ autorange: 'reversed', type: 'category', showgrid: false, ticks: '' }),
-    legend: { ...legendBelow(height, margins, categories.length), ...(options.columns === 2 ? {} : { entrywidth: 200 }) },
+    legend: {
+      ...legendBelow(height, margins, categories.length),
+      ...(options.columns === 2 ? {} : { entrywidth: 200 }),
+    },
   };
   const data = categories.map((category, i) => ({
     type: 'bar', orientation: 'h', name: plotlyText(category),
@@ -248,7 +267,8 @@ export function categoryBars(counts: readonly CategoryCount[], options: Category
     y: tasks.map((task) => plotlyText(taskShortTitle(task))),
     customdata: tasks.map((task) => count(task, category)),
     marker: {
-      color: categories.length <= STACK_COLORS.length ? STACK_COLORS[i] : seriesStyle(i, categories.length).color,
+      color: STACK_COLORS[categories.length <= STACK_COLORS.length ? i : -1]
+        ?? seriesStyle(i, categories.length).color,
       line: { color: '#ffffff', width: 0.5 },
     },
     hovertemplate: `%{y}, ${plotlyText(category)}: %{customdata}<extra></extra>`,

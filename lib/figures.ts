@@ -4,9 +4,9 @@
  * Tasks and words keep the order in which they first appear in the data.
  */
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow, legendHeight,
-  ORDERED_BLUES, panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle,
-  TEXT_COLOR,
+  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow,
+  legendHeight, orderedColor, ORDERED_BLUES, panelDomains, panelTitle, plotlyText, round, seriesStyle,
+  taskShortTitle, taskTitle, TEXT_COLOR, VIRIDIS_6,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
 
@@ -57,7 +57,8 @@ export function learningCurves(curves: readonly LearningCurve[], options: Learni
 }
 
 function curveTrace(
-  curves: readonly LearningCurve[], word: string, panel: number, index: number, count: number, measure: string,
+  curves: readonly LearningCurve[], word: string, panel: number, index: number, count: number,
+  measure: string,
 ): PlotlyObject {
   const style = seriesStyle(index, count);
   const epochs = Math.max(...curves.map((curve) => curve.values.length));
@@ -142,21 +143,23 @@ export function groupDistanceBars(distances: GroupDistances, options: GroupDista
     barPanel('Between tasks', distances.betweenTasks, 'word', 'position'),
     barPanel('Between words', distances.betweenWords, 'task', 'position'),
   ];
-  const domains = panelDomains(panels.map((panel) => Math.max(4, panel.groups.length * (panel.colors.length + 1.2))), 0.035);
+  const weights = panels.map((panel) => Math.max(4, panel.groups.length * (panel.colors.length + 1.2)));
+  const domains = panelDomains(weights, 0.035);
   const top = 1.12 * Math.max(distances.vocabulary, ...panels.flatMap((panel) => panel.values));
   const range = options.range ?? [0, options.measure === 'cosine' ? Math.max(1, top) : top];
   const height = options.height ?? 300;
-  const margins = { left: 46, right: 8, top: 22, bottom: 54 + legendHeight(3) };
+  const margins = { left: 50, right: 8, top: 22, bottom: 54 + legendHeight(3) };
   const layout: Record<string, unknown> = {
     ...baseLayout(columnWidth(2), height, margins),
     barmode: 'group', bargap: 0.18, bargroupgap: 0,
     annotations: [
       ...panels.map(({ title }, i) => panelTitle(title, i)),
-      vocabularyLabel(distances, 0),
+      vocabularyLabel(distances, panels[0].values),
     ],
     shapes: panels.map((_, i) => dashedLine(i, distances.vocabulary)),
     legend: {
-      ...legendBelow(height, margins, 3, (domains[0][0] + domains[0][1]) / 2), traceorder: 'grouped', tracegroupgap: 0,
+      ...legendBelow(height, margins, 3, (domains[0][0] + domains[0][1]) / 2),
+      traceorder: 'grouped', tracegroupgap: 0,
     },
     legend2: {
       ...legendBelow(height, margins, 3, (domains[1][0] + domains[2][1]) / 2), groupclick: 'togglegroup',
@@ -179,7 +182,9 @@ interface BarPanel {
   value(group: string, color: string): number | null;
 }
 
-function barPanel(title: string, rows: readonly GroupDistance[], groupKey: GroupKey, colorKey: GroupKey): BarPanel {
+function barPanel(
+  title: string, rows: readonly GroupDistance[], groupKey: GroupKey, colorKey: GroupKey,
+): BarPanel {
   const table = new Map(rows.map((row) => [`${String(row[groupKey])}\n${String(row[colorKey])}`, row.mean]));
   return {
     title,
@@ -195,9 +200,7 @@ function barTraces(panel: BarPanel, index: number): PlotlyObject[] {
   return panel.colors.map((color, i) => {
     const byTask = panel.colorKey === 'task';
     const name = byTask ? plotlyText(taskTitle(color)) : String(Number(color) + 1);
-    const fill = byTask
-      ? seriesStyle(i, panel.colors.length).color
-      : ORDERED_BLUES[Math.round((i * (ORDERED_BLUES.length - 1)) / Math.max(1, panel.colors.length - 1))];
+    const fill = orderedColor(byTask ? VIRIDIS_6 : ORDERED_BLUES, i, panel.colors.length);
     return {
       type: 'bar',
       name,
@@ -218,7 +221,8 @@ function barAxes(
   const title = measure === 'cosine' ? 'mean cosine distance (0–2)' : 'mean Euclidean distance';
   return {
     [axisKey('x', panel)]: axis({
-      domain, anchor: axisName('y', panel), tickangle: -60, type: 'category', showgrid: false, automargin: false,
+      domain, anchor: axisName('y', panel), tickangle: -60, type: 'category', showgrid: false,
+      automargin: false,
     }),
     [axisKey('y', panel)]: axis({
       anchor: axisName('x', panel), range, showticklabels: panel === 0,
@@ -230,18 +234,20 @@ function barAxes(
 
 function dashedLine(panel: number, y: number): PlotlyObject {
   return {
-    type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel), x0: 0, x1: 1, y0: y, y1: y,
+    type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel),
+    x0: 0, x1: 1, y0: y, y1: y,
     line: { color: TEXT_COLOR, width: 1, dash: '4px,3px' },
   };
 }
 
-function vocabularyLabel(distances: GroupDistances, panel: number): PlotlyObject {
-  const size = distances.vocabularySize ?? 100;
+/** The dashed line's label in the first panel: on the line, or above the bars where they reach over it. */
+function vocabularyLabel(distances: GroupDistances, bars: readonly number[]): PlotlyObject {
+  const line = `${distances.vocabularySize ?? 100} random tokens: ${distances.vocabulary.toFixed(2)}`;
+  const highest = Math.max(distances.vocabulary, ...bars);
   return {
-    text: `${size} random tokens: ${distances.vocabulary.toFixed(2)}`,
-    xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel), x: 1, y: distances.vocabulary,
-    xanchor: 'right', yanchor: 'bottom', yshift: 1, showarrow: false, font: { size: fontPoints(7.5) },
-    bgcolor: 'rgba(255,255,255,0.75)', borderpad: 1,
+    text: highest > distances.vocabulary ? `dashed: ${line}` : line,
+    xref: 'x domain', yref: 'y', x: 1, y: highest, xanchor: 'right', yanchor: 'bottom', yshift: 1,
+    showarrow: false, font: { size: fontPoints(7.5) },
   };
 }
 

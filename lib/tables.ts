@@ -40,7 +40,8 @@ export function frame(columns: Columns): DataFrame {
   const length = names.length === 0 ? 0 : columns[names[0]].length;
   for (const name of names) {
     if (columns[name].length !== length) {
-      throw new Error(`frame: column '${name}' has ${columns[name].length} rows, expected ${length} as in '${names[0]}'`);
+      const found = columns[name].length;
+      throw new Error(`frame: column '${name}' has ${found} rows, expected ${length} as in '${names[0]}'`);
     }
   }
   const danfo = load('danfojs-node') as typeof import('danfojs-node');
@@ -97,8 +98,8 @@ function cellText(cell: Cell | undefined, digits: number): string {
 
 /** HTML with every special character escaped: a token `<script>` stays text. */
 export function escapeHtml(text: string): string {
-  const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-  return text.replace(/[&<>"']/g, (character) => entities[character]);
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;').replaceAll("'", '&#39;');
 }
 
 /** The frame as an HTML table with its caption on top. Spaces inside tokens survive. */
@@ -107,7 +108,8 @@ export function toHtml(data: DataFrame, options: TableOptions = {}): string {
   const align = (column: number): string => `text-align:${numeric[column] ? 'right' : 'left'}`;
   const head = headings.map((heading, i) => `<th style="${align(i)}">${escapeHtml(heading)}</th>`).join('');
   const body = rows.map((row) => {
-    const cells = row.map((cell, i) => `<td style="${align(i)};white-space:pre-wrap">${escapeHtml(cell)}</td>`);
+    const cells = row.map((cell, i) => (
+      `<td style="${align(i)};white-space:pre-wrap">${escapeHtml(cell)}</td>`));
     return `<tr>${cells.join('')}</tr>`;
   });
   const caption = options.caption === undefined
@@ -119,7 +121,8 @@ export function toHtml(data: DataFrame, options: TableOptions = {}): string {
 
 /** RFC 4180 CSV: CRLF line ends, quotes only where needed, numbers in full unless `digits` is given. */
 export function toCsv(data: DataFrame, options: TableOptions = {}): string {
-  const field = (text: string): string => (/[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const field = (text: string): string => (
+    /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const full = (cell: Cell): string => (cell === null || cell === undefined ? '' : String(cell));
   const rows = options.digits === undefined
     ? frameRows(data).map((row) => row.map(full))
@@ -149,7 +152,8 @@ export function toText(data: DataFrame, options: TableOptions = {}): string {
   const { headings, rows, numeric } = textTable(data, options);
   const shown = [headings, ...rows].map((row) => row.map((cell) => cell.replace(/\s/g, ' ')));
   const widths = headings.map((_, i) => Math.max(...shown.map((row) => [...row[i]].length)));
-  const lines = shown.map((row) => row.map((cell, i) => pad(cell, widths[i], numeric[i])).join('  ').trimEnd());
+  const lines = shown.map((row) => (
+    row.map((cell, i) => pad(cell, widths[i], numeric[i])).join('  ').trimEnd()));
   const rule = widths.map((width) => '─'.repeat(width)).join('  ');
   const caption = options.caption === undefined ? [] : [options.caption];
   return [...caption, lines[0], rule, ...lines.slice(1)].join('\n');
@@ -190,8 +194,10 @@ const LATEX_CHARACTERS: Readonly<Record<string, string>> = {
   '~': '\\textasciitilde{}', '^': '\\textasciicircum{}', '<': '\\textless{}', '>': '\\textgreater{}',
   '|': '\\textbar{}', '"': '\\char34{}', '`': '\\textasciigrave{}', '\n': ' ', '\r': ' ', '\t': ' ',
   '–': '\\textendash{}', '—': '\\textemdash{}', '…': '\\ldots{}', '\u00a0': '~', '␣': '\\textvisiblespace{}',
-  '“': '\\textquotedblleft{}', '”': '\\textquotedblright{}', '‘': '\\textquoteleft{}', '’': '\\textquoteright{}',
-  '→': '$\\rightarrow$', '×': '$\\times$', '±': '$\\pm$', '≤': '$\\leq$', '≥': '$\\geq$', '≠': '$\\neq$', '−': '$-$',
+  '“': '\\textquotedblleft{}', '”': '\\textquotedblright{}',
+  '‘': '\\textquoteleft{}', '’': '\\textquoteright{}',
+  '→': '$\\rightarrow$', '×': '$\\times$', '±': '$\\pm$',
+  '≤': '$\\leq$', '≥': '$\\geq$', '≠': '$\\neq$', '−': '$-$',
   ε: '$\\varepsilon$', ϵ: '$\\epsilon$', α: '$\\alpha$', β: '$\\beta$', γ: '$\\gamma$', δ: '$\\delta$',
   λ: '$\\lambda$', μ: '$\\mu$', µ: '$\\mu$', π: '$\\pi$', ρ: '$\\rho$', σ: '$\\sigma$', θ: '$\\theta$',
   ß: '\\ss{}', æ: '\\ae{}', Æ: '\\AE{}', ø: '\\o{}', Ø: '\\O{}', ł: '\\l{}', Ł: '\\L{}',
@@ -199,7 +205,8 @@ const LATEX_CHARACTERS: Readonly<Record<string, string>> = {
 
 /** LaTeX commands of the combining accents that pdfLaTeX sets in every text font. */
 const LATEX_ACCENTS: Readonly<Record<string, string>> = {
-  '\u0300': '`', '\u0301': "'", '\u0302': '^', '\u0303': '~', '\u0304': '=', '\u0306': 'u', '\u0307': '.', '\u0308': '"',
+  '\u0300': '`', '\u0301': "'", '\u0302': '^', '\u0303': '~', '\u0304': '=', '\u0306': 'u',
+  '\u0307': '.', '\u0308': '"',
   '\u030a': 'r', '\u030b': 'H', '\u030c': 'v', '\u0327': 'c',
 };
 

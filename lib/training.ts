@@ -87,8 +87,9 @@ function runWorkers(
   let failure: Error | undefined;
   const workers = new Set<ChildProcess>();
   const stopAll = (error: Error) => {
-    failure ??= error;
-    for (const worker of workers) if (worker.connected) send(worker, { kind: 'stop' });
+    if (failure) return;
+    failure = error;
+    for (const worker of workers) send(worker, { kind: 'stop' });
   };
   const abort = () => stopAll(new Error('training stopped; run it again to go on from the last finished epochs'));
 
@@ -155,6 +156,7 @@ function startWorker(start: ToWorker): ChildProcess {
   return worker;
 }
 
+/** A worker that is gone tells so by its exit; the error of sending to it adds nothing. */
 function send(worker: ChildProcess, message: ToWorker): void {
-  worker.send(message);
+  worker.send(message, () => undefined);
 }

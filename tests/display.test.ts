@@ -16,19 +16,27 @@ const KERNEL = '/somewhere/node_modules/tslab/dist/jupyter.js';
 function pretendKernel(): Output[] {
   const outputs: Output[] = [];
   const lastWriteDisplayData = (
-    message: { data: Record<string, unknown>; transient: { display_id?: string } }, update: boolean,
-  ): void => { outputs.push({ data: message.data, displayId: message.transient.display_id, update }); };
+    message: { data: Record<string, unknown>; transient: { display_id?: string } },
+    update: boolean,
+  ): void => {
+    outputs.push({ data: message.data, displayId: message.transient.display_id, update });
+  };
   require.cache[KERNEL] = { exports: { lastWriteDisplayData } } as NodeJS.Module;
   return outputs;
 }
 
-afterEach(() => { delete require.cache[KERNEL]; });
+afterEach(() => {
+  delete require.cache[KERNEL];
+});
 
 /** What is written to a stream while the job runs. */
 async function written(stream: NodeJS.WriteStream, job: () => unknown): Promise<string> {
   const original = stream.write.bind(stream);
   let text = '';
-  stream.write = ((piece: string) => { text += piece; return true; }) as typeof stream.write;
+  stream.write = ((piece: string) => {
+    text += piece;
+    return true;
+  }) as typeof stream.write;
   try {
     await job();
   } finally {
@@ -50,19 +58,25 @@ test('in a cell a figure is Plotly JSON as an object, enlarged, with a text besi
   const outputs = pretendKernel();
   await show(taskMatrix(['a'], [[3]]), { caption: 'Table 3', staticImage: false, scale: 2 });
   assert.equal(outputs.length, 1);
-  const plotly = outputs[0].data['application/vnd.plotly.v1+json'] as { data: unknown[]; layout: { width: number } };
+  const plotly = outputs[0].data['application/vnd.plotly.v1+json'] as {
+    data: unknown[];
+    layout: { width: number };
+  };
   assert.equal(plotly.data.length, 1);
   assert.equal(plotly.layout.width, 666);
   assert.equal(outputs[0].data['text/plain'], '[figure: Table 3, 1 traces]');
 });
 
-test('a figure is still shown where no browser can draw its static image, with one line that says what to do', async () => {
+test('without a browser a figure is still shown, after one line that says what to do', async () => {
   const outputs = pretendKernel();
   const before = process.env.CHROME_PATH;
   process.env.CHROME_PATH = '/no/such/browser';
   try {
     const line = await written(process.stderr, () => show(taskMatrix(['a'], [[3]])));
-    assert.match(line, /^static image left out: no browser .*\/no\/such\/browser: no such file.*npm ci.*CHROME_PATH.*\n$/);
+    assert.match(
+      line,
+      /^static image left out: no browser .*\/no\/such\/browser: no such file.*npm ci.*CHROME_PATH.*\n$/,
+    );
   } finally {
     if (before === undefined) delete process.env.CHROME_PATH;
     else process.env.CHROME_PATH = before;
@@ -75,11 +89,14 @@ test('strings are HTML where they begin with a tag, Markdown otherwise, or text 
   await show('<p>bold</p>');
   await show('**bold**');
   await show('<raw>', { as: 'text' });
-  assert.deepEqual(outputs.map((output) => output.data), [
-    { 'text/html': '<p>bold</p>', 'text/plain': 'bold' },
-    { 'text/markdown': '**bold**', 'text/plain': '**bold**' },
-    { 'text/plain': '<raw>' },
-  ]);
+  assert.deepEqual(
+    outputs.map((output) => output.data),
+    [
+      { 'text/html': '<p>bold</p>', 'text/plain': 'bold' },
+      { 'text/markdown': '**bold**', 'text/plain': '**bold**' },
+      { 'text/plain': '<raw>' },
+    ],
+  );
 });
 
 test('outside a notebook things are printed as text', async () => {
@@ -91,16 +108,27 @@ test('outside a notebook things are printed as text', async () => {
 });
 
 test('a progress line shows the share, the time left by proportion, and the note', () => {
-  assert.equal(progressText('training', { done: 34, total: 100, seconds: 34, note: 'loss 0.42' }),
-    'training ██████░░░░░░░░░░░░░░  34 %  1:06 left · loss 0.42');
-  assert.equal(progressText('training', { done: 0, total: 100, seconds: 3 }), 'training ░░░░░░░░░░░░░░░░░░░░   0 %  –:–– left');
-  assert.equal(progressText('t', { done: 5, total: 5, seconds: 65, ended: true }), 't ████████████████████ 100 %  took 1:05');
+  assert.equal(
+    progressText('training', { done: 34, total: 100, seconds: 34, note: 'loss 0.42' }),
+    'training ██████░░░░░░░░░░░░░░  34 %  1:06 left · loss 0.42',
+  );
+  assert.equal(
+    progressText('training', { done: 0, total: 100, seconds: 3 }),
+    'training ░░░░░░░░░░░░░░░░░░░░   0 %  –:–– left',
+  );
+  assert.equal(
+    progressText('t', { done: 5, total: 5, seconds: 65, ended: true }),
+    't ████████████████████ 100 %  took 1:05',
+  );
 });
 
 test('a progress line survives odd numbers', () => {
   for (const done of [NaN, -1, Infinity, 7]) {
     for (const total of [NaN, 0, -1, Infinity, 5]) {
-      assert.match(progressText('t', { done, total, seconds: NaN, note: 'a\nb' }), /^t [█░]{20} +\d+ % {2}.* left · a b$/);
+      assert.match(
+        progressText('t', { done, total, seconds: NaN, note: 'a\nb' }),
+        /^t [█░]{20} +\d+ % {2}.* left · a b$/,
+      );
     }
   }
 });
@@ -117,13 +145,20 @@ test('in a cell a progress bar updates one output, at most four times a second',
   assert.ok(outputs.length >= 2 && outputs.length <= 6, `${outputs.length} outputs for 1000 updates`);
   assert.equal(new Set(outputs.map((output) => output.displayId)).size, 1);
   assert.notEqual(outputs[0].displayId, undefined);
-  assert.deepEqual(outputs.map((output) => output.update), outputs.map((_, i) => i > 0));
+  assert.deepEqual(
+    outputs.map((output) => output.update),
+    outputs.map((_, i) => i > 0),
+  );
   assert.match(String(outputs[outputs.length - 1].data['text/plain']), /100 % {2}took 0:0\d · done$/);
 });
 
 test('a progress bar whose output is gone does not end the job', () => {
   require.cache[KERNEL] = {
-    exports: { lastWriteDisplayData: () => { throw new Error('socket closed'); } },
+    exports: {
+      lastWriteDisplayData: () => {
+        throw new Error('socket closed');
+      },
+    },
   } as unknown as NodeJS.Module;
   const bar = progressBar('training', 2);
   bar.update(1);

@@ -11,7 +11,8 @@ import { frame } from '../lib/tables';
 
 const folder = mkdtempSync(join(tmpdir(), 'soft-prompts-export-'));
 const figure = learningCurves(
-  ['country_capital', 'my <&> task'].map((task) => ({ task, word: 'cat', values: [0.25, 0.5, 0.75] })), { measure: 'accuracy' },
+  ['country_capital', 'my <&> task'].map((task) => ({ task, word: 'cat', values: [0.25, 0.5, 0.75] })),
+  { measure: 'accuracy' },
 );
 
 before(() => exportFigure(figure, 'curves', { folder }));
@@ -28,14 +29,14 @@ test('the SVG is well-formed, holds every line and label, and brings its font', 
   const svg = readFileSync(join(folder, 'curves.svg'), 'utf8');
   const found = await withBrowser(async (browser) => {
     const page = await browser.newPage();
-    const parsed = await page.evaluate(`(() => {
+    const parsed = (await page.evaluate(`(() => {
       const root = new DOMParser().parseFromString(${JSON.stringify(svg)}, 'image/svg+xml');
       return {
-        error: root.querySelector('parsererror') === null ? '' : root.querySelector('parsererror').textContent,
+        error: [...root.querySelectorAll('parsererror')].map((error) => error.textContent).join(),
         lines: root.querySelectorAll('.js-line').length,
         texts: [...root.querySelectorAll('text')].map((text) => text.textContent),
       };
-    })()`) as { error: string; lines: number; texts: string[] };
+    })()`)) as { error: string; lines: number; texts: string[] };
     await page.close();
     return parsed;
   });
@@ -67,7 +68,10 @@ test('the PNG has 300 dots an inch and says so', () => {
   assert.equal(png.readUInt32BE(16), 2125); // 680 / 96 * 300
   assert.equal(png.readUInt32BE(20), Math.round((Number(figure.layout.height) / 96) * 300));
   const chunk = png.indexOf('pHYs');
-  assert.deepEqual([png.readUInt32BE(chunk + 4), png.readUInt32BE(chunk + 8), png[chunk + 12]], [11_811, 11_811, 1]);
+  assert.deepEqual(
+    [png.readUInt32BE(chunk + 4), png.readUInt32BE(chunk + 8), png[chunk + 12]],
+    [11_811, 11_811, 1],
+  );
 });
 
 test('the same figure gives the same bytes', async () => {
@@ -85,9 +89,13 @@ test('the same figure gives the same bytes', async () => {
 test('the SVG for notebooks has no font inside and stays below 150 kB for sixty curves', async () => {
   const words = Array.from({ length: 10 }, (_, i) => `word${i}`);
   const tasks = Array.from({ length: 6 }, (_, i) => `task${i}`);
-  const curves = tasks.flatMap((task, t) => words.map((word, w) => ({
-    task, word, values: Array.from({ length: 50 }, (_, e) => 0.5 + 0.4 * Math.sin((e * (w + 2) * (t + 3)) / 7)),
-  })));
+  const curves = tasks.flatMap((task, t) =>
+    words.map((word, w) => ({
+      task,
+      word,
+      values: Array.from({ length: 50 }, (_, e) => 0.5 + 0.4 * Math.sin((e * (w + 2) * (t + 3)) / 7)),
+    })),
+  );
   const svg = await figureSvg(learningCurves(curves, { measure: 'accuracy' }));
   assert.doesNotMatch(svg, /@font-face/);
   assert.match(svg, /font-family: Inter, Helvetica, Arial, sans-serif/);
@@ -113,10 +121,19 @@ test('names that lead out of the folder are refused before anything is drawn', a
 });
 
 test('a table is written as CSV, LaTeX with its label, and Markdown', () => {
-  const paths = exportTable(frame({ word: ['cat'], distance: [0.5460339] }), 'table-1', { folder, caption: 'Distances' });
-  assert.deepEqual(paths, ['csv', 'tex', 'md'].map((end) => join(folder, `table-1.${end}`)));
+  const paths = exportTable(frame({ word: ['cat'], distance: [0.5460339] }), 'table-1', {
+    folder,
+    caption: 'Distances',
+  });
+  assert.deepEqual(
+    paths,
+    ['csv', 'tex', 'md'].map((end) => join(folder, `table-1.${end}`)),
+  );
   assert.equal(readFileSync(paths[0], 'utf8'), 'word,distance\r\ncat,0.5460339\r\n');
-  assert.match(readFileSync(paths[1], 'utf8'), /\\caption\{Distances\}\n {2}\\label\{tab:table-1\}[^]*cat & 0\.546/);
+  assert.match(
+    readFileSync(paths[1], 'utf8'),
+    /\\caption\{Distances\}\n {2}\\label\{tab:table-1\}[^]*cat & 0\.546/,
+  );
   assert.match(readFileSync(paths[2], 'utf8'), /\| cat \| 0\.546 \|/);
 });
 
@@ -133,8 +150,13 @@ test('figures go to the folder that SOFT_PROMPTS_FIGURES names, else to the proj
 });
 
 test('the SVG loses Plotly’s random names and the decimals nobody sees', () => {
-  const svg = (id: string): string => `<svg><defs id="defs-${id}"/><g class="trace trace${id}" clip-path="url(#clip${id}x)">`
-    + '<path transform="translate(1.23456,2)" d="M1.23456,-7.999L2,3" style="opacity: 1; fill: red;"/></g></svg>';
+  const svg = (id: string): string =>
+    `<svg><defs id="defs-${id}"/><g class="trace trace${id}" clip-path="url(#clip${id}x)">` +
+    '<path transform="translate(1.23456,2)" d="M1.23456,-7.999L2,3" style="opacity: 1; fill: red;"/>' +
+    '</g></svg>';
   assert.equal(compactSvg(svg('a1b2c3')), compactSvg(svg('0f0f0f')));
-  assert.match(compactSvg(svg('a1b2c3')), /<path d="M1\.2,-8L2,3" style=" ?fill: red;" transform="translate\(1\.2,2\)"/);
+  assert.match(
+    compactSvg(svg('a1b2c3')),
+    /<path d="M1\.2,-8L2,3" style=" ?fill: red;" transform="translate\(1\.2,2\)"/,
+  );
 });

@@ -2,35 +2,75 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import {
-  escapeHtml, escapeLatex, escapeMarkdown, formatNumber, frame, frameRows, toCsv, toHtml, toLatex, toMarkdown, toText,
+  escapeHtml,
+  escapeLatex,
+  escapeMarkdown,
+  formatNumber,
+  frame,
+  frameRows,
+  toCsv,
+  toHtml,
+  toLatex,
+  toMarkdown,
+  toText,
 } from '../lib/tables';
 
-const tokens = ['<script>alert("x")</script>', ' water', 'a,b', 'say "hi"', 'two\nlines', 'Ж_%&#$', '|`*', ''];
-const table = frame({ token: tokens, distance: tokens.map((_, i) => i / 8), count: tokens.map((_, i) => i * 100) });
+const tokens = [
+  '<script>alert("x")</script>',
+  ' water',
+  'a,b',
+  'say "hi"',
+  'two\nlines',
+  'Ж_%&#$',
+  '|`*',
+  '',
+];
+const table = frame({
+  token: tokens,
+  distance: tokens.map((_, i) => i / 8),
+  count: tokens.map((_, i) => i * 100),
+});
 
 test('a frame keeps the columns, their order and every cell', () => {
   assert.deepEqual(table.columns, ['token', 'distance', 'count']);
-  assert.deepEqual(frameRows(table).map((row) => row[0]), tokens);
+  assert.deepEqual(
+    frameRows(table).map((row) => row[0]),
+    tokens,
+  );
   assert.deepEqual(frameRows(table)[3], ['say "hi"', 0.375, 300]);
 });
 
 test('a frame is a danfojs data frame, which can group and average', () => {
-  const grouped = frame({ word: ['cat', 'dog', 'cat'], distance: [1, 5, 3] }).groupby(['word']).mean();
-  assert.deepEqual(grouped.values, [['cat', 2], ['dog', 5]]);
+  const grouped = frame({ word: ['cat', 'dog', 'cat'], distance: [1, 5, 3] })
+    .groupby(['word'])
+    .mean();
+  assert.deepEqual(grouped.values, [
+    ['cat', 2],
+    ['dog', 5],
+  ]);
 });
 
 test('columns of different length are refused by name', () => {
-  assert.throws(() => frame({ word: ['cat'], distance: [1, 2] }), /column 'distance' has 2 rows, expected 1 as in 'word'/);
+  assert.throws(
+    () => frame({ word: ['cat'], distance: [1, 2] }),
+    /column 'distance' has 2 rows, expected 1 as in 'word'/,
+  );
 });
 
 test('a frame without rows still has its headings in every format', () => {
   const empty = frame({ word: [], distance: [] });
   assert.equal(toCsv(empty), 'word,distance\r\n');
-  for (const text of [toHtml(empty), toLatex(empty), toMarkdown(empty), toText(empty)]) assert.match(text, /word.*distance/);
+  for (const text of [toHtml(empty), toLatex(empty), toMarkdown(empty), toText(empty)])
+    assert.match(text, /word.*distance/);
 });
 
 test('tokens that look like numbers stay as they are', () => {
-  assert.deepEqual(frameRows(frame({ token: ['007', '1e3', 'NaN', 'true'] })), [['007'], ['1e3'], ['NaN'], ['true']]);
+  assert.deepEqual(frameRows(frame({ token: ['007', '1e3', 'NaN', 'true'] })), [
+    ['007'],
+    ['1e3'],
+    ['NaN'],
+    ['true'],
+  ]);
 });
 
 test('numbers are rounded by column, whole numbers get no digits, and tiny ones keep their size', () => {
@@ -39,8 +79,10 @@ test('numbers are rounded by column, whole numbers get no digits, and tiny ones 
   assert.equal(formatNumber(0, 3), '0.000');
   assert.equal(formatNumber(NaN, 3), 'NaN');
   const mixed = frame({ whole: [1, 20], share: [0.25, 1], p: [4.376e-102, 0.5] });
-  assert.equal(toMarkdown(mixed, { digits: { share: 1 } }),
-    '| whole | share | p |\n| ---: | ---: | ---: |\n| 1 | 0.3 | 4.4e-102 |\n| 20 | 1.0 | 0.500 |\n');
+  assert.equal(
+    toMarkdown(mixed, { digits: { share: 1 } }),
+    '| whole | share | p |\n| ---: | ---: | ---: |\n| 1 | 0.3 | 4.4e-102 |\n| 20 | 1.0 | 0.500 |\n',
+  );
 });
 
 test('HTML carries no tag that came from a token, and aligns numbers to the right', () => {
@@ -55,16 +97,22 @@ test('HTML carries no tag that came from a token, and aligns numbers to the righ
 
 test('CSV is read back unchanged by another CSV reader', () => {
   // papaparse comes with danfojs and shares no code with lib/tables.
-  const papa = createRequire(__filename)('papaparse') as { parse(text: string): { data: string[][]; errors: unknown[] } };
+  const papa = createRequire(__filename)('papaparse') as {
+    parse(text: string): { data: string[][]; errors: unknown[] };
+  };
   const { data, errors } = papa.parse(toCsv(table).replace(/\r\n$/, ''));
   assert.deepEqual(errors, []);
   assert.deepEqual(data, [
-    ['token', 'distance', 'count'], ...tokens.map((token, i) => [token, String(i / 8), String(i * 100)]),
+    ['token', 'distance', 'count'],
+    ...tokens.map((token, i) => [token, String(i / 8), String(i * 100)]),
   ]);
 });
 
 test('CSV quotes as RFC 4180 says and keeps numbers in full', () => {
-  assert.equal(toCsv(frame({ token: ['a"b,c'], distance: [0.123456789] })), 'token,distance\r\n"a""b,c",0.123456789\r\n');
+  assert.equal(
+    toCsv(frame({ token: ['a"b,c'], distance: [0.123456789] })),
+    'token,distance\r\n"a""b,c",0.123456789\r\n',
+  );
   assert.equal(toCsv(frame({ distance: [0.123456789] }), { digits: 2 }), 'distance\r\n0.12\r\n');
 });
 
@@ -86,7 +134,7 @@ test('LaTeX joins no two characters of a token into one sign', () => {
 });
 
 test('LaTeX gets accents as commands, Greek as mathematics and other letters by code point', () => {
-  assert.equal(escapeLatex('éčÜ'), "\\'{e}\\v{c}\\\"{U}");
+  assert.equal(escapeLatex('éčÜ'), '\\\'{e}\\v{c}\\"{U}');
   assert.equal(escapeLatex('ε→'), '$\\varepsilon$$\\rightarrow$');
   assert.equal(escapeLatex('Ж𝔸'), '\\texttt{U+0416}\\texttt{U+1D538}');
   assert.equal(escapeLatex('Ж', 'keep'), 'Ж');
@@ -105,13 +153,28 @@ test('every token up to U+2FFF becomes printable ASCII with balanced braces and 
 });
 
 test('a LaTeX table is a booktabs table with one line a row', () => {
-  const latex = toLatex(frame({ my_word: ['a&b'], distance: [-0.5], p: [4.376e-102] }), { caption: '50 %', label: 'tab:x' });
-  assert.equal(latex, [
-    '\\begin{table}[htbp]', '  \\centering', '  \\caption{50 \\%}', '  \\label{tab:x}', '  \\begin{tabular}{lrr}',
-    '    \\toprule', '    my\\_word & distance & p \\\\', '    \\midrule',
-    '    a\\&b & $-0.500$ & $4.4 \\times 10^{-102}$ \\\\',
-    '    \\bottomrule', '  \\end{tabular}', '\\end{table}', '',
-  ].join('\n'));
+  const latex = toLatex(frame({ my_word: ['a&b'], distance: [-0.5], p: [4.376e-102] }), {
+    caption: '50 %',
+    label: 'tab:x',
+  });
+  assert.equal(
+    latex,
+    [
+      '\\begin{table}[htbp]',
+      '  \\centering',
+      '  \\caption{50 \\%}',
+      '  \\label{tab:x}',
+      '  \\begin{tabular}{lrr}',
+      '    \\toprule',
+      '    my\\_word & distance & p \\\\',
+      '    \\midrule',
+      '    a\\&b & $-0.500$ & $4.4 \\times 10^{-102}$ \\\\',
+      '    \\bottomrule',
+      '  \\end{tabular}',
+      '\\end{table}',
+      '',
+    ].join('\n'),
+  );
 });
 
 test('Markdown keeps a row on one line and shows markup as text', () => {

@@ -29,7 +29,7 @@ def build_model(vocabulary, seed):
     torch.manual_seed(seed)
     config = GPT2Config(
         n_embd=WIDTH, n_layer=4, n_head=4, n_positions=256, activation_function="gelu_new",
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, summary_first_dropout=0.0,
     )
     model = GPT2LMHeadModel(config)
     model.transformer.wte.weight.data.copy_(initial_embeddings(vocabulary, WIDTH, seed))

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import test, { after } from 'node:test';
+
+import { configure, type Experiment } from '../lib/experiment';
+import { readJson, writeFileAtomic, writeJsonAtomic } from '../lib/files';
+import {
+  groupFinished, groupsOf, loadCheckpoint, openRunFolder, promptsOf, readGrid, runFolder, saveCheckpoint, saveFinished,
+  type Checkpoint, type Group, type Provenance,
+} from '../lib/runs';
+import { openSafetensors } from '../lib/safetensors';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-runs-'));
+const name = `test-${process.pid}-runs`;
+after(() => {
+  fs.rmSync(temporary, { recursive: true, force: true });
+  fs.rmSync(runFolder(name), { recursive: true, force: true });
+});
+
+const experiment: Experiment = {
+  ...configure('tiny', {}, {}), tasks: ['present_past'], words: ['cat', '/', ' a'], seeds: [0, 2], epochs: 2,
+  promptTokens: 2, runsPerStep: 2,
+};
+const provenance: Provenance = {
+  device: { backend: 'native', kind: 'CPU', threads: 1, version: '2.21.0' }, node: 'v20.0.0', hashes: { 'model.safetensors': 'ab' },
+};
+
+/** Numbers that tell run, epoch and place apart: [run, 2 promptTokens, 3 dModel]. */
+const numbers = (runs: number, epoch: number, first = 0) => (
+  Float32Array.from({ length: runs * 6 }, (_, i) => 1000 * (first + Math.floor(i / 6)) + 100 * epoch + (i % 6)));
+
+function checkpointOf(runs: number, epochs: number, first = 0): Checkpoint {
+  const history = Array.from({ length: epochs }, (_, i) => numbers(runs, i + 1, first));
+  return {
+    state: {
+      epochsDone: epochs, prompts: history[epochs - 1],
+      firstMoment: numbers(runs, 8).map((x) => x / 3), secondMoment: numbers(runs, 9).map((x) => x / 7),
+    },
+    history,
+    metrics: history.map((_, i) => ({
+      epoch: i + 1,
+      trainLoss: Array.from({ length: runs }, (__, run) => 3.1 + first + run - i),
+      test: Array.from({ length: runs }, (__, run) => ({ loss: 4.2 + first + run - i, accuracy: 0.1 * (first + run) + 0.5 * i })),
+    })),
+  };
+}
+
+test('Groups are the words of a task and seed, cut into the runs of a step.', () => {
+  assert.deepEqual(groupsOf({ ...experiment, tasks: ['a', 'b'] }), ['a', 'b'].flatMap((task) => [0, 2].flatMap((seed) => [
+    { task, seed, words: ['cat', '/'] }, { task, seed, words: [' a'] },
+  ])));
+  assert.equal(groupsOf({ ...experiment, runsPerStep: 100 }).length, 2);
+});
+
+test('A checkpoint comes back number for number, with as many epochs as were done.', () => {
+  const folder = path.join(temporary, 'checkpoint');
+  const [group, other] = groupsOf(experiment);
+  assert.equal(loadCheckpoint(folder, group), undefined);
+  for (const epochs of [1, 2]) {
+    const checkpoint = checkpointOf(2, epochs);
+    saveCheckpoint(folder, group, checkpoint);
+    assert.deepEqual(loadCheckpoint(folder, group), checkpoint);
+    assert.equal(loadCheckpoint(folder, other), undefined);
+    assert.ok(!groupFinished(folder, group));
+  }
+});
+
+test('A checkpoint of very many words has a file name that every file system takes.', () => {
+  const folder = path.join(temporary, 'many');
+  const words = Array.from({ length: 300 }, (_, i) => `word${i}`);
+  const group: Group = { task: 'present_past', seed: 0, words };
+  const checkpoint = checkpointOf(words.length, 1);
+  saveCheckpoint(folder, group, checkpoint);
+  assert.deepEqual(loadCheckpoint(folder, group), checkpoint);
+  assert.equal(loadCheckpoint(folder, { ...group, words: [...words.slice(1), words[0]] }), undefined);
+});
+
+test('A damaged checkpoint is refused with its file.', () => {
+  const folder = path.join(temporary, 'damaged');
+  const [group] = groupsOf(experiment);
+  saveCheckpoint(folder, group, checkpointOf(2, 1));
+  const [file] = fs.readdirSync(path.join(folder, 'checkpoints')).map((entry) => path.join(folder, 'checkpoints', entry));
+  const bytes = fs.readFileSync(file);
+  writeFileAtomic(file, bytes.subarray(0, bytes.length - 4));
+  assert.throws(() => loadCheckpoint(folder, group), ({ message }: Error) => message.includes(file));
+  writeFileAtomic(file, '');
+  assert.throws(() => loadCheckpoint(folder, group), ({ message }: Error) => message.includes(file));
+});
+
+test('Finished groups become a folder a run, whatever the words, and their checkpoints go.', () => {
+  const folder = runFolder(name);
+  openRunFolder(folder, experiment, provenance);
+  assert.throws(() => readGrid(name), /not trained to the end yet; run notebook 02-prompt-tuning/);
+  groupsOf(experiment).forEach((group, i) => {
+    const checkpoint = checkpointOf(group.words.length, 2, 2 * i);
+    saveCheckpoint(folder, group, checkpoint);
+    saveFinished(folder, group, checkpoint, 3);
+    assert.ok(groupFinished(folder, group));
+    assert.equal(loadCheckpoint(folder, group), undefined);
+  });
+  assert.deepEqual(fs.readdirSync(path.join(folder, 'checkpoints')), []);
+  assert.deepEqual(
+    fs.readdirSync(path.join(folder, 'present_past')).sort(), ['%20a-0', '%20a-2', '%2F-0', '%2F-2', 'cat-0', 'cat-2']);
+});
+
+test('A finished grid is read in order task, word, seed, with prompts of every epoch and the metrics of each run.', () => {
+  const grid = readGrid(name);
+  assert.deepEqual(grid.experiment, experiment);
+  assert.deepEqual(grid.device, provenance.device);
+  assert.deepEqual(
+    grid.runs.map(({ word, seed }) => `${word} ${seed}`), ['cat 0', 'cat 2', '/ 0', '/ 2', ' a 0', ' a 2']);
+  // by hand: groups (0: cat /), (0: a), (2: cat /), (2: a) were numbered from 0, 2, 4, 6
+  const place = [0, 4, 1, 5, 2, 6];
+  grid.runs.forEach(({ prompts, metrics }, i) => {
+    assert.deepEqual(prompts.shape, [2, 2, 3]);
+    assert.deepEqual([...prompts.data], [1, 2].flatMap((epoch) => [...numbers(1, epoch, place[i])]));
+    assert.deepEqual(metrics, [0, 1].map((epoch) => ({
+      epoch: epoch + 1, trainLoss: checkpointOf(1, 2, place[i]).metrics[epoch].trainLoss[0],
+      testLoss: checkpointOf(1, 2, place[i]).metrics[epoch].test[0].loss,
+      testAccuracy: checkpointOf(1, 2, place[i]).metrics[epoch].test[0].accuracy,
+    })));
+  });
+  const { points, labels } = promptsOf(grid);
+  assert.deepEqual([points.count, points.dModel], [12, 3]);
+  assert.deepEqual(labels.slice(2, 4), [0, 1].map((position) => ({ task: 'present_past', word: 'cat', seed: 2, position })));
+  assert.deepEqual([...points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 2, 4)]);
+  assert.deepEqual([...promptsOf(grid, 1).points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 1, 4)]);
+  for (const epoch of [0, 3]) assert.throws(() => promptsOf(grid, epoch), new RegExp(`epoch ${epoch}, expected 1 … 2`));
+});
+
+test('Prompts that do not fit the configuration are refused with the file and both shapes.', () => {
+  const folder = runFolder(name);
+  const file = path.join(folder, 'experiment.json');
+  const stored = readJson(file) as { experiment: Experiment };
+  writeJsonAtomic(file, { ...stored, experiment: { ...experiment, epochs: 3 } });
+  assert.throws(() => readGrid(name), /cat-0\/prompts\.safetensors: expected \[3, 2, …\].*found \[2, 2, 3\] and 2/);
+  writeJsonAtomic(file, { ...stored, experiment: { ...experiment, epochs: 'two' } });
+  assert.throws(() => readGrid(name), /experiment\.json: epochs: .*found "two"/);
+  writeJsonAtomic(file, stored);
+  assert.equal(readGrid(name).runs.length, 6);
+  const tensors = openSafetensors(path.join(folder, 'present_past', 'cat-0', 'prompts.safetensors'));
+  assert.deepEqual([tensors.names, tensors.metadata.get('format')], [['prompts'], 'pt']);
+  tensors.close();
+});
+
+test('A folder made with another configuration, backend or file is refused with the field and both values.', () => {
+  const folder = path.join(temporary, 'opened');
+  openRunFolder(folder, experiment, provenance);
+  openRunFolder(folder, experiment, { ...provenance, node: 'v22.0.0' });
+  const refused = (changed: Experiment, from: Provenance, message: RegExp) => (
+    assert.throws(() => openRunFolder(folder, changed, from), message));
+  refused({ ...experiment, learningRate: 0.5 }, provenance, /experiment\.json: learningRate: this run was made with 0\.001, now asked for 0\.5/);
+  refused({ ...experiment, runsPerStep: 1 }, provenance, /runsPerStep: this run was made with 2, now asked for 1/);
+  const wasm: Provenance = { ...provenance, device: { ...provenance.device, backend: 'wasm' } };
+  refused(experiment, wasm, /backend: this run was made with "native", now asked for "wasm"/);
+  refused(
+    experiment, { ...provenance, hashes: { 'model.safetensors': 'cd' } },
+    /model\.safetensors: this run was made with "ab", now asked for "cd"; mend: choose another run name, or delete/);
+});
+
+test('A run name is a plain folder name.', () => {
+  assert.ok(runFolder('demo-2.b').endsWith(path.join('data', 'runs', 'demo-2.b')));
+  for (const wrong of ['', '.', '..', '.hidden', 'a/b', '../a', 'a b', 'a\\b', 'a\n']) {
+    assert.throws(() => runFolder(wrong), /run name: /, JSON.stringify(wrong));
+  }
+});
