@@ -37,11 +37,13 @@ export function findData(data: string): string {
     if (!existsSync(folder)) throw new Error(`data ${data}: folder ${folder} is missing`);
     return folder;
   }
-  const missing = [...functionVectorsFiles.keys()].filter((name) => !existsSync(join(functionVectorsFolder, name)));
+  const missing = [...functionVectorsFiles.keys()]
+    .filter((name) => !existsSync(join(functionVectorsFolder, name)));
   if (missing.length > 0) {
     throw new Error(
-      `data function-vectors: ${functionVectorsFolder} lacks ${missing.join(', ')}; mend: run notebook 01-data-prep ` +
-      `with DATA = 'function-vectors', which downloads the lists, or put them there from ${functionVectorsUrl}`);
+      `data function-vectors: ${functionVectorsFolder} lacks ${missing.join(', ')}; mend: run notebook ` +
+      `01-data-prep with DATA = 'function-vectors', which downloads them, or put them there from ` +
+      functionVectorsUrl);
   }
   return functionVectorsFolder;
 }

@@ -124,7 +124,13 @@ export function checkExperiment(value: unknown, source: string): Experiment {
     const shown = path.length > 0 ? `${path.join('.')}: ${message}; found ${JSON.stringify(found)}` : message;
     throw new Error(`${source}: ${shown}`);
   }
-  result.data.words.forEach((word) => singleToken(word));
+  for (const word of result.data.words) {
+    try {
+      singleToken(word);
+    } catch (error) {
+      throw new Error(`${source}: words: ${(error as Error).message}`, { cause: error });
+    }
+  }
   return result.data;
 }
 

@@ -33,7 +33,8 @@ function checkedFolder(folder: string, what: string): string {
 }
 
 function cacheFolder(): string {
-  const home = process.env.HF_HOME ?? join(homedir(), '.cache', 'huggingface');
+  const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+  const home = process.env.HF_HOME ?? join(caches, 'huggingface');
   return process.env.HF_HUB_CACHE ?? join(home, 'hub');
 }
 

@@ -6,12 +6,12 @@ import { startBackend } from './backend';
 import { resolveData } from './data';
 import type { Experiment } from './experiment';
 import { projectFolder } from './files';
-import { readConfig } from './gpt2';
+import { readConfig, type Gpt2Config } from './gpt2';
 import { findModel, modelFiles } from './hub';
 import {
   groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder, type Grid, type Group,
 } from './runs';
-import { loadTask, taskFileName } from './tasks';
+import { loadTask, taskFileName, type Example } from './tasks';
 import type { FromWorker, ToWorker } from './worker';
 
 export interface Progress {
@@ -37,24 +37,27 @@ export interface TrainingOptions {
  * how to go on).
  */
 export async function trainGrid(name: string, experiment: Experiment, options: TrainingOptions = {}): Promise<Grid> {
+  options.signal?.throwIfAborted();
   const device = await startBackend();
   const folder = runFolder(name);
   const modelFolder = findModel(experiment.model);
+  const config = readConfig(join(modelFolder, 'config.json'));
   const dataFolder = await resolveData(experiment.data);
   const files = Object.fromEntries(experiment.tasks.map((task) => [task, join(dataFolder, taskFileName(task))]));
-  const small = device.kind === 'CPU' && parameterCount(modelFolder) < 1e9;
+  const small = device.kind === 'CPU' && parameterCount(config) < 1e9;
   const wanted = options.workers ?? (small ? availableParallelism() : 1);
   // The last bits of a sum depend on the number of threads: a run goes on with as many as it began with.
   const provenance = provenanceOf(
     { ...modelFiles(modelFolder), ...files }, Math.max(1, Math.floor(availableParallelism() / wanted)));
   const { threads } = openRunFolder(folder, experiment, provenance).device;
 
-  const sizes = new Map(experiment.tasks.map((task) => [task, trainingSize(task, dataFolder, experiment)]));
+  const tasks = new Map(experiment.tasks.map((task) => [task, trainingExamples(task, dataFolder, experiment)]));
   const work = groupsOf(experiment).map((group) => {
-    const { examples, tokens } = sizes.get(group.task)!;
+    const examples = tasks.get(group.task)!;
     const epochs = groupFinished(folder, group) ? experiment.epochs : loadCheckpoint(folder, group)?.state.epochsDone ?? 0;
-    const anEpoch = examples * group.words.length;
-    return { group, total: anEpoch * experiment.epochs, done: anEpoch * epochs, cost: tokens * group.words.length };
+    const anEpoch = examples.length * group.words.length;
+    const cost = group.words.length * operations(examples, config);
+    return { group, total: anEpoch * experiment.epochs, done: anEpoch * epochs, cost };
   });
   const open = work.filter(({ group }) => !groupFinished(folder, group)).sort((a, b) => b.cost - a.cost);
   const resumed = work.reduce((sum, { done }) => sum + done, 0);
@@ -67,75 +70,84 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   return readGrid(name);
 }
 
-function trainingSize(task: string, folder: string, { template, examples }: Experiment) {
-  const { train } = loadTask(task, { folder, template, limit: examples ?? undefined });
-  const tokens = train.reduce((sum, { textTokens, labelTokens }) => sum + textTokens.length + labelTokens.length, 0);
-  return { examples: train.length, tokens };
+function trainingExamples(task: string, folder: string, { template, examples }: Experiment): readonly Example[] {
+  return loadTask(task, { folder, template, limit: examples ?? undefined }).train;
 }
 
-function parameterCount(modelFolder: string): number {
-  const { layers, dModel, vocabularySize } = readConfig(join(modelFolder, 'config.json'));
+/** Multiplications of one forward pass over the examples, roughly: which group is the largest. */
+function operations(examples: readonly Example[], { layers, dModel, vocabularySize }: Gpt2Config): number {
+  const ofToken = 12 * layers * dModel ** 2;
+  const ofLabel = vocabularySize * dModel;
+  return examples.reduce((sum, { textTokens, labelTokens }) => (
+    sum + (textTokens.length + labelTokens.length) * ofToken + labelTokens.length * ofLabel), 0);
+}
+
+function parameterCount({ layers, dModel, vocabularySize }: Gpt2Config): number {
   return 12 * layers * dModel ** 2 + vocabularySize * dModel;
 }
 
 /** Hand the groups out, largest first, until all are done; the first failure stops all workers. */
-function runWorkers(
-  start: ToWorker, count: number, groups: Group[], before: Progress, options: TrainingOptions,
+async function runWorkers(
+  start: ToWorker, count: number, groups: readonly Group[], before: Progress, options: TrainingOptions,
 ): Promise<void> {
   const queue = [...groups];
-  let progress = before;
+  const crew = Array.from({ length: count }, () => startWorker(start));
   let failure: Error | undefined;
-  const workers = new Set<ChildProcess>();
-  const stopAll = (error: Error) => {
-    if (failure) return;
-    failure = error;
-    for (const worker of workers) send(worker, { kind: 'stop' });
+  const stop = (error: Error) => {
+    failure ??= error;
+    for (const worker of crew) if (worker.connected) send(worker, { kind: 'stop' });
   };
-  const abort = () => stopAll(new Error('training stopped; run it again to go on from the last finished epochs'));
+  const abort = () => stop(new Error('training stopped; run it again to go on from the last finished epochs'));
+  options.signal?.addEventListener('abort', abort);
+  process.on('SIGINT', abort);
+  try {
+    const report = reporter(before, options);
+    await Promise.all(crew.map((worker) => (
+      employ(worker, () => (failure ? undefined : queue.shift()), report).catch(stop))));
+  } finally {
+    options.signal?.removeEventListener('abort', abort);
+    process.off('SIGINT', abort);
+  }
+  if (failure) throw failure;
+}
 
+/** Give a worker the next group whenever it is ready. Settles when its process has ended. */
+function employ(
+  worker: ChildProcess, next: () => Group | undefined, report: (message: FromWorker) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    const leave = (worker: ChildProcess) => {
-      workers.delete(worker);
-      if (workers.size > 0) return;
-      options.signal?.removeEventListener('abort', abort);
-      process.off('SIGINT', abort);
-      if (failure) reject(failure);
+    let problem: Error | undefined;
+    worker.on('message', (message: FromWorker) => {
+      report(message);
+      if (message.kind === 'failed') problem = new Error(`training worker failed: ${message.message}`);
+      if (message.kind !== 'ready') return;
+      const group = next();
+      if (group) send(worker, { kind: 'group', group });
+      else worker.disconnect();
+    });
+    worker.on('error', (error) => {
+      problem ??= new Error(`a training worker failed: ${error.message}`);
+      if (worker.pid === undefined) reject(problem);
+    });
+    worker.on('exit', (code, signal) => {
+      if (code !== 0) problem ??= new Error(`a training worker ended with ${signal ?? `exit code ${code}`}`);
+      if (problem) reject(problem);
       else resolve();
-    };
-    const listen = (worker: ChildProcess) => (message: FromWorker) => {
-      if (message.kind === 'failed') stopAll(new Error(`training worker failed: ${message.message}`));
-      if (message.kind === 'trained') report({ done: progress.done + message.examples });
-      if (message.kind === 'epoch') {
-        const { group, epoch, accuracy } = message;
-        report({ note: `${group.task} epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}` });
-      }
-      if (message.kind === 'ready') {
-        const group = failure ? undefined : queue.shift();
-        if (group) send(worker, { kind: 'group', group });
-        else worker.disconnect();
-      }
-    };
-    const report = (change: Partial<Progress>) => {
-      progress = { ...progress, ...change };
-      options.onProgress?.(progress);
-    };
-    options.signal?.addEventListener('abort', abort);
-    process.on('SIGINT', abort);
-    for (let i = 0; i < count; i++) {
-      const worker = startWorker(start);
-      workers.add(worker);
-      worker.on('message', listen(worker));
-      worker.on('exit', (code, signal) => {
-        if (code !== 0) stopAll(new Error(`a training worker ended with ${signal ?? `exit code ${code}`}`));
-        leave(worker);
-      });
-      worker.on('error', (error) => {
-        stopAll(new Error(`a training worker failed: ${error.message}`));
-        if (worker.pid === undefined) leave(worker);
-      });
-    }
-    if (options.signal?.aborted) abort();
+    });
   });
+}
+
+/** Adds what the workers tell to the progress and passes it on. */
+function reporter(before: Progress, { onProgress }: TrainingOptions): (message: FromWorker) => void {
+  let progress = before;
+  return (message) => {
+    if (message.kind === 'trained') progress = { ...progress, done: progress.done + message.examples };
+    if (message.kind === 'epoch') {
+      const { group, epoch, accuracy } = message;
+      progress = { ...progress, note: `${group.task} epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}` };
+    }
+    if (message.kind === 'trained' || message.kind === 'epoch') onProgress?.(progress);
+  };
 }
 
 /**

@@ -35,7 +35,8 @@ async function withServer(
 }
 
 const contents = new Map([['a.json', '["é"]\n'], ['b.json', '[2]'], ['c.json', '[]']]);
-const hashes = new Map([...contents].map(([name, text]) => [name, createHash('sha256').update(text).digest('hex')]));
+const hashes = new Map([...contents].map(
+  ([name, text]) => [name, createHash('sha256').update(text).digest('hex')]));
 const serve: Answer = (name, response) => void response.end(contents.get(name));
 
 test('The embedded lists are found, a folder of one\'s own is itself, and a missing one is named.', async () => {
@@ -57,7 +58,7 @@ test('The paper\'s lists are found when all six are there; else the error names 
     missing.every((name) => message.includes(name)) && message.includes(folder)));
 });
 
-test('Files are downloaded byte for byte, once; a wrong or missing one is fetched again, the others are not.', () => (
+test('Files are downloaded byte for byte, once; only a wrong or missing one is fetched again.', () => (
   withServer(serve, async (url, folder, asked) => {
     await fetchFiles(`${url}/`, hashes, path.join(folder, 'deep'), 10);
     for (const [name, text] of contents) {
@@ -92,7 +93,8 @@ test('Other bytes than expected are refused with both hashes, and what was there
 
 test('A status other than 200 is refused with address and status.', () => (
   withServer((name, response) => void response.writeHead(404).end('nothing here'), async (url, folder) => {
-    await assert.rejects(fetchFiles(url, hashes, folder, 10), { message: `${url}/a.json: expected status 200, found 404 Not Found` });
+    await assert.rejects(
+      fetchFiles(url, hashes, folder, 10), { message: `${url}/a.json: expected status 200, found 404 Not Found` });
     assert.deepEqual(fs.readdirSync(folder), []);
   })));
 
@@ -113,13 +115,14 @@ test('A connection cut in the middle of a file, no server, and a silent one are 
   });
 });
 
-test('The paper\'s lists come from SOFT_PROMPTS_DATA_URL where it is set, and are checked against their hashes.', () => (
+test('The paper\'s lists come from SOFT_PROMPTS_DATA_URL where it is set, checked against their hashes.', () => (
   withServer(serve, async (url, folder, asked) => {
     const before = process.env.SOFT_PROMPTS_DATA_URL;
     process.env.SOFT_PROMPTS_DATA_URL = url;
     try {
       await assert.rejects(
-        fetchFunctionVectors({ folder }), /lists\/country-capital\.json: SHA-256: expected 5748cbfb[0-9a-f]{56}, found/);
+        fetchFunctionVectors({ folder }),
+        /lists\/country-capital\.json: SHA-256: expected 5748cbfb[0-9a-f]{56}, found/);
     } finally {
       if (before === undefined) delete process.env.SOFT_PROMPTS_DATA_URL;
       else process.env.SOFT_PROMPTS_DATA_URL = before;

@@ -6,6 +6,7 @@ import { dropoutMasks } from '../lib/dropout';
 import { greedy, labelLosses, nextTokenLogits, promptGradient } from '../lib/forward';
 import { disposeGpt2, loadGpt2, type Gpt2 } from '../lib/gpt2';
 import { disposeLayout, layOut, sharedTextLength, type Layout, type Sequence } from '../lib/layout';
+import type { Linear } from '../lib/ops';
 import { createRandom } from '../lib/random';
 import type { Tensor } from '../lib/safetensors';
 import { adamW, initialState } from '../lib/tuning';
@@ -39,13 +40,17 @@ function onLayout<T>(
   }
 }
 
-function gradientOf(model: Gpt2, batches: readonly (readonly Sequence[])[], prompts: readonly Tensor[], sharedText = 0) {
-  return onLayout(batches, prompts, sharedText, (tensor, layout) => withoutLeak(() => promptGradient(model, tensor, layout)));
+function gradientOf(
+  model: Gpt2, batches: readonly (readonly Sequence[])[], prompts: readonly Tensor[], sharedText = 0,
+) {
+  return onLayout(batches, prompts, sharedText, (tensor, layout) => (
+    withoutLeak(() => promptGradient(model, tensor, layout))));
 }
 
 function randomPrompt(promptTokens: number, dModel: number, seed: number): Tensor {
   const random = createRandom(seed);
-  return { shape: [promptTokens, dModel], data: Float32Array.from({ length: promptTokens * dModel }, () => 0.2 * random.normal()) };
+  const data = Float32Array.from({ length: promptTokens * dModel }, () => 0.2 * random.normal());
+  return { shape: [promptTokens, dModel], data };
 }
 
 test('The logits of all five models are those of transformers, at every position.', () => {
@@ -62,7 +67,8 @@ test('The logits of all five models are those of transformers, at every position
         const expected = fixture.tensors[tensor].data.subarray(model.config.vocabularySize);
         assert.equal(found.length, expected.length);
         // float32 sums in another order; transformers itself is within 5e-6 of float64
-        found.forEach((logit, i) => assert.ok(Math.abs(logit - expected[i]) <= 1e-4, `${name} ${tensor} ${i}: ${logit} ${expected[i]}`));
+        found.forEach((logit, i) => (
+          assert.ok(Math.abs(logit - expected[i]) <= 1e-4, `${name} ${tensor} ${i}: ${logit} ${expected[i]}`)));
       }
     });
   }
@@ -110,7 +116,7 @@ test('Steps of AdamW with falling learning rate, up to fifty, end where torch an
   }
 });
 
-test('Greedy continuations are those of PEFT\'s generate, token for token, for texts of unequal lengths at once.', () => {
+test('Greedy continuations of texts of unequal lengths are those of PEFT\'s generate, token for token.', () => {
   for (const name of FIXTURE_NAMES) {
     const fixture = readFixture(name);
     const texts = fixture.expected.greedy.map(({ textTokens }) => textTokens);
@@ -170,7 +176,8 @@ test('Runs that train in one step, with batches of their own, have the losses an
         const size = 4 * dModel;
         assert.ok(relativeError([together.losses[run]], alone.losses) <= 1e-5);
         assert.ok(relativeError(together.gradient.subarray(run * size, (run + 1) * size), alone.gradient) <= 1e-5);
-        const aloneLabels = onLayout([batch], [prompts[run]], sharedText, (tensor, layout) => labelLosses(model, tensor, layout));
+        const aloneLabels = onLayout([batch], [prompts[run]], sharedText, (tensor, layout) => (
+          labelLosses(model, tensor, layout)));
         const own = [...labels.losses].filter((_, i) => labels.owners[i].run === run);
         assert.ok(relativeError(own, aloneLabels.losses) <= 1e-5);
       });
@@ -199,8 +206,8 @@ test('The gradient with dropout is the slope of the loss under the same masks.',
         const direction = randomPrompt(4, dModel, seed);
         const slope = gradient.reduce((sum, g, i) => sum + g * direction.data[i % direction.data.length], 0);
         const h = 0.02;
-        const differences = 8 * (lossAt(h, direction) - lossAt(-h, direction)) - (lossAt(2 * h, direction) - lossAt(-2 * h, direction));
-        const expected = differences / (12 * h);
+        const difference = (step: number) => lossAt(step, direction) - lossAt(-step, direction);
+        const expected = (8 * difference(h) - difference(2 * h)) / (12 * h);
         // float32 losses near 10 are good to 1e-6, so their difference over 0.24 to about 1e-4
         assert.ok(Math.abs(slope - expected) <= 1e-3 + 2e-3 * Math.abs(expected), `${slope} ${expected}`);
       }
@@ -208,13 +215,13 @@ test('The gradient with dropout is the slope of the loss under the same masks.',
   });
 });
 
-test('Masks of 1.1 everywhere act as a model whose embeddings, attention and block outputs are 1.1 times as large.', () => {
+test('Masks of 1.1 act as embeddings, attention weights and block outputs that are 1.1 times as large.', () => {
   // GPT-2 has dropout after the embeddings, on the attention weights, and on the output of attention and MLP;
   // a constant in place of the masks can be moved into the weights by hand.
   const c = 1.1;
   const fixture = readFixture('odd-heads');
   withModel(fixture, (model) => tf.tidy(() => {
-    const scaled = ({ weight, bias }: { weight: tf.Tensor2D; bias: tf.Tensor1D }, onWeight: number, onBias: number) => (
+    const scaled = ({ weight, bias }: Linear, onWeight: number, onBias: number): Linear => (
       { weight: tf.mul(weight, onWeight) as tf.Tensor2D, bias: tf.mul(bias, onBias) as tf.Tensor1D });
     assert.ok(model.unembedding, 'the output matrix must be a copy, or it would be scaled as well');
     const larger: Gpt2 = {
@@ -257,7 +264,8 @@ test('A sequence longer than the model\'s positions is refused with both lengths
   const fixture = readFixture('one-head');
   withModel(fixture, (model) => {
     const long = [{ textTokens: new Array<number>(37).fill(1), labelTokens: [2] }];
-    assert.throws(() => gradientOf(model, [long], [fixture.tensors.prompts]), /sequence of 41 tokens, expected at most 40/);
+    assert.throws(
+      () => gradientOf(model, [long], [fixture.tensors.prompts]), /sequence of 41 tokens, expected at most 40/);
     const fits = [{ textTokens: new Array<number>(36).fill(1), labelTokens: [2] }];
     assert.equal(gradientOf(model, [fits], [fixture.tensors.prompts]).losses.length, 1);
   });

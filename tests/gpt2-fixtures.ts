@@ -1,4 +1,4 @@
-/** The reference models of tests/reference/fixtures/gpt2-* (made by tests/reference/gpt2.py), and tiny ones made here. */
+/** The reference models of fixtures/gpt2-* (made by tests/reference/gpt2.py), and tiny ones made here. */
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,10 @@ export interface Expected {
     readonly losses: readonly number[];
     readonly prompts: Readonly<Record<string, string>>;
   };
-  readonly greedy: readonly { readonly textTokens: readonly number[]; readonly continuation: readonly number[] }[];
+  readonly greedy: readonly {
+    readonly textTokens: readonly number[];
+    readonly continuation: readonly number[];
+  }[];
   readonly evaluation: {
     readonly batchSize: number;
     readonly examples: readonly (Sequence & { readonly continuation: readonly number[] })[];
@@ -88,7 +91,10 @@ export function tinyShapes({ vocabulary, dModel: d, layers, positions }: TinySiz
     'wte.weight': [vocabulary, d], 'wpe.weight': [positions, d], 'ln_f.weight': [d], 'ln_f.bias': [d],
   };
   for (let layer = 0; layer < layers; layer++) {
-    const maps = { ln_1: [d], ln_2: [d], 'attn.c_attn': [d, 3 * d], 'attn.c_proj': [d, d], 'mlp.c_fc': [d, 4 * d], 'mlp.c_proj': [4 * d, d] };
+    const maps = {
+      ln_1: [d], ln_2: [d], 'attn.c_attn': [d, 3 * d], 'attn.c_proj': [d, d],
+      'mlp.c_fc': [d, 4 * d], 'mlp.c_proj': [4 * d, d],
+    };
     for (const [name, shape] of Object.entries(maps)) {
       shapes[`h.${layer}.${name}.weight`] = shape;
       shapes[`h.${layer}.${name}.bias`] = shape.slice(-1);

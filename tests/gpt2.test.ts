@@ -42,7 +42,10 @@ function configError(changes: Record<string, unknown>): string {
 
 test('Every kind of checkpoint loads with its configuration, and disposing leaves no tensor behind.', () => {
   // layers and heads as tests/reference/gpt2.py made them
-  const expected = { 'one-head': [1, 1, 8], 'odd-heads': [2, 3, 48], 'deep-half': [6, 2, 16], 'wide-bfloat': [2, 1, 64], 'many-heads': [1, 25, 100] };
+  const expected = {
+    'one-head': [1, 1, 8], 'odd-heads': [2, 3, 48], 'deep-half': [6, 2, 16], 'wide-bfloat': [2, 1, 64],
+    'many-heads': [1, 25, 100],
+  };
   for (const name of FIXTURE_NAMES) {
     withoutLeak(() => {
       const model = loadGpt2(readFixture(name).folder);
@@ -56,17 +59,21 @@ test('Every kind of checkpoint loads with its configuration, and disposing leave
 
 test('A config.json of another architecture or variant is refused with field, expected and found.', () => {
   assert.equal(configError({ model_type: 'llama' }), 'model_type: expected "gpt2", found "llama"');
-  assert.equal(configError({ activation_function: 'relu' }), 'activation_function: expected "gelu_new", found "relu"');
+  assert.equal(
+    configError({ activation_function: 'relu' }), 'activation_function: expected "gelu_new", found "relu"');
   assert.equal(configError({ tie_word_embeddings: false }), 'tie_word_embeddings: expected true, found false');
   assert.equal(
-    configError({ scale_attn_by_inverse_layer_idx: true }), 'scale_attn_by_inverse_layer_idx: expected false, found true');
+    configError({ scale_attn_by_inverse_layer_idx: true }),
+    'scale_attn_by_inverse_layer_idx: expected false, found true');
   assert.equal(configError({ add_cross_attention: true }), 'add_cross_attention: expected false, found true');
   assert.equal(configError({ n_inner: 7 }), 'n_inner: expected null or 24, found 7');
   assert.equal(configError({ n_head: 4 }), 'n_head: expected a divisor of n_embd = 6, found 4');
   assert.equal(configError({ n_layer: 0 }), 'n_layer: expected a whole number above 0, found 0');
   assert.equal(configError({ vocab_size: '11' }), 'vocab_size: expected a whole number above 0, found "11"');
-  assert.equal(configError({ n_positions: undefined }), 'n_positions: expected a whole number above 0, found undefined');
-  assert.equal(configError({ layer_norm_epsilon: -1 }), 'layer_norm_epsilon: expected a number above 0, found -1');
+  assert.equal(
+    configError({ n_positions: undefined }), 'n_positions: expected a whole number above 0, found undefined');
+  assert.equal(
+    configError({ layer_norm_epsilon: -1 }), 'layer_norm_epsilon: expected a number above 0, found -1');
 });
 
 test('A config.json that is no object is refused.', () => {
@@ -77,13 +84,19 @@ test('A config.json that is no object is refused.', () => {
   });
 });
 
+function tensorOf(shape: readonly number[], value: number): Tensor {
+  return { shape, data: new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(value) };
+}
+
 /** The error of loading a tiny checkpoint whose tensors are changed. */
-function loadError(change: (tensors: Record<string, Tensor>) => void, folderFiles?: (folder: string) => void): string {
+function loadError(
+  change: (tensors: Record<string, Tensor>) => void, folderFiles?: (folder: string) => void,
+): string {
   let message = '';
   inTemporaryFolder((folder) => {
     writeJsonAtomic(path.join(folder, 'config.json'), tinyConfig(size));
-    const tensors: Record<string, Tensor> = Object.fromEntries(Object.entries(tinyShapes(size)).map(
-      ([name, shape]) => [name, { shape, data: new Float32Array(shape.reduce((product, n) => product * n, 1)) }]));
+    const tensors: Record<string, Tensor> = Object.fromEntries(
+      Object.entries(tinyShapes(size)).map(([name, shape]) => [name, tensorOf(shape, 0)]));
     change(tensors);
     writeSafetensors(path.join(folder, 'model.safetensors'), tensors);
     folderFiles?.(folder);
@@ -97,7 +110,8 @@ function loadError(change: (tensors: Record<string, Tensor>) => void, folderFile
 
 test('A tensor that is missing, unknown or of a wrong shape is named in the error.', () => {
   assert.equal(
-    loadError((tensors) => delete tensors['h.1.mlp.c_fc.bias']), '<folder>: tensor h.1.mlp.c_fc.bias: expected, but missing');
+    loadError((tensors) => delete tensors['h.1.mlp.c_fc.bias']),
+    '<folder>: tensor h.1.mlp.c_fc.bias: expected, but missing');
   assert.equal(
     loadError((tensors) => (tensors['h.2.ln_1.weight'] = tensors['h.1.ln_1.weight'])),
     '<folder>: tensor h.2.ln_1.weight: not part of this GPT-2');
@@ -110,14 +124,15 @@ test('A folder without weights, and one without config.json, are refused.', () =
   assert.match(
     loadError(() => undefined, (folder) => fs.rmSync(path.join(folder, 'model.safetensors'))),
     /<folder>: expected model.safetensors or model.safetensors.index.json, found neither/);
-  assert.match(loadError(() => undefined, (folder) => fs.rmSync(path.join(folder, 'config.json'))), /<folder>\/config\.json/);
+  assert.match(
+    loadError(() => undefined, (folder) => fs.rmSync(path.join(folder, 'config.json'))), /<folder>\/config\.json/);
 });
 
-test('The names of a checkpoint may begin with "transformer.", and masks and a tied output matrix may be stored.', () => {
+test('Names may begin with "transformer.", and masks and a tied output matrix may be stored.', () => {
   inTemporaryFolder((folder) => {
     writeTinyModel(folder, size);
     const tensors = Object.fromEntries(Object.entries(tinyShapes(size)).map(([name, shape]) => (
-      [`transformer.${name}`, { shape, data: new Float32Array(shape.reduce((product, n) => product * n, 1)).fill(0.5) }])));
+      [`transformer.${name}`, tensorOf(shape, 0.5)])));
     writeSafetensors(path.join(folder, 'model.safetensors'), {
       ...tensors,
       'lm_head.weight': tensors['transformer.wte.weight'],

@@ -59,7 +59,9 @@ test('What is nowhere is refused with the name, the places looked at, and how to
       message.startsWith('model gpt2: ') && message.includes(hub) && message.includes('download gpt2')));
     put('gpt2', 'v1.0'); // refs/main of a cache is a commit
     assert.throws(() => findModel('gpt2'), /model gpt2: /);
-    for (const name of ['../gpt2', 'a/b/c', '']) assert.throws(() => findModel(name), /neither a folder with a config.json/);
+    for (const name of ['../gpt2', 'a/b/c', '']) {
+      assert.throws(() => findModel(name), /neither a folder with a config.json/);
+    }
   });
 });
 
@@ -74,9 +76,10 @@ test('The embedded model is in data/model, or its absence is told.', () => {
 test('A model is made of its configuration and weights, sorted by name, and nothing else.', () => {
   withCache((hub, put) => {
     const folder = put('gpt2', commit);
-    for (const name of ['model.safetensors', 'model.safetensors.index.json', 'a.safetensors', 'vocab.json', 'README.md']) {
-      fs.writeFileSync(path.join(folder, name), '');
+    for (const weights of ['model.safetensors', 'model.safetensors.index.json', 'a.safetensors']) {
+      fs.writeFileSync(path.join(folder, weights), '');
     }
+    for (const other of ['vocab.json', 'README.md']) fs.writeFileSync(path.join(folder, other), '');
     const names = ['a.safetensors', 'config.json', 'model.safetensors', 'model.safetensors.index.json'];
     assert.deepEqual(Object.entries(modelFiles(folder)), names.map((name) => [name, path.join(folder, name)]));
   });

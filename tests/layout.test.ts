@@ -53,7 +53,9 @@ test('Each label token is predicted by the row before it.', () => {
     assert.deepEqual(numbers(layout.labelIds), [20, 21, 22, 23, 24, 25]);
     // packed rows 6 … 12 hold ids 11 12 20 13 14 23 24: 12 predicts 20, 20 predicts 21, 13 predicts 22, …
     assert.deepEqual(numbers(layout.labelRows), [7, 8, 9, 10, 11, 12]);
-    assert.deepEqual(layout.labelOwners.map(({ run, example }) => [run, example]), [[0, 0], [0, 0], [0, 1], [1, 0], [1, 0], [1, 0]]);
+    assert.deepEqual(
+      layout.labelOwners.map(({ run, example }) => [run, example]),
+      [[0, 0], [0, 0], [0, 1], [1, 0], [1, 0], [1, 0]]);
     assert.deepEqual(numbers(layout.labelOfRow), [6, 6, 6, 6, 6, 6, 6, 0, 1, 2, 3, 4, 5]);
   });
 });

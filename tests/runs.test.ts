@@ -24,7 +24,8 @@ const experiment: Experiment = {
   promptTokens: 2, runsPerStep: 2,
 };
 const provenance: Provenance = {
-  device: { backend: 'native', kind: 'CPU', threads: 1, version: '2.21.0' }, node: 'v20.0.0', hashes: { 'model.safetensors': 'ab' },
+  device: { backend: 'native', kind: 'CPU', threads: 1, version: '2.21.0' }, node: 'v20.0.0',
+  hashes: { 'model.safetensors': 'ab' },
 };
 
 /** Numbers that tell run, epoch and place apart: [run, 2 promptTokens, 3 dModel]. */
@@ -42,7 +43,8 @@ function checkpointOf(runs: number, epochs: number, first = 0): Checkpoint {
     metrics: history.map((_, i) => ({
       epoch: i + 1,
       trainLoss: Array.from({ length: runs }, (__, run) => 3.1 + first + run - i),
-      test: Array.from({ length: runs }, (__, run) => ({ loss: 4.2 + first + run - i, accuracy: 0.1 * (first + run) + 0.5 * i })),
+      test: Array.from({ length: runs }, (__, run) => (
+        { loss: 4.2 + first + run - i, accuracy: 0.1 * (first + run) + 0.5 * i })),
     })),
   };
 }
@@ -81,7 +83,8 @@ test('A damaged checkpoint is refused with its file.', () => {
   const folder = path.join(temporary, 'damaged');
   const [group] = groupsOf(experiment);
   saveCheckpoint(folder, group, checkpointOf(2, 1));
-  const [file] = fs.readdirSync(path.join(folder, 'checkpoints')).map((entry) => path.join(folder, 'checkpoints', entry));
+  const [entry] = fs.readdirSync(path.join(folder, 'checkpoints'));
+  const file = path.join(folder, 'checkpoints', entry);
   const bytes = fs.readFileSync(file);
   writeFileAtomic(file, bytes.subarray(0, bytes.length - 4));
   assert.throws(() => loadCheckpoint(folder, group), ({ message }: Error) => message.includes(file));
@@ -105,7 +108,7 @@ test('Finished groups become a folder a run, whatever the words, and their check
     fs.readdirSync(path.join(folder, 'present_past')).sort(), ['%20a-0', '%20a-2', '%2F-0', '%2F-2', 'cat-0', 'cat-2']);
 });
 
-test('A finished grid is read in order task, word, seed, with prompts of every epoch and the metrics of each run.', () => {
+test('A finished grid is read in order task, word, seed, with the prompts and metrics of every epoch.', () => {
   const grid = readGrid(name);
   assert.deepEqual(grid.experiment, experiment);
   assert.deepEqual(grid.device, provenance.device);
@@ -124,7 +127,8 @@ test('A finished grid is read in order task, word, seed, with prompts of every e
   });
   const { points, labels } = promptsOf(grid);
   assert.deepEqual([points.count, points.dModel], [12, 3]);
-  assert.deepEqual(labels.slice(2, 4), [0, 1].map((position) => ({ task: 'present_past', word: 'cat', seed: 2, position })));
+  assert.deepEqual(
+    labels.slice(2, 4), [0, 1].map((position) => ({ task: 'present_past', word: 'cat', seed: 2, position })));
   assert.deepEqual([...points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 2, 4)]);
   assert.deepEqual([...promptsOf(grid, 1).points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 1, 4)]);
   for (const epoch of [0, 3]) assert.throws(() => promptsOf(grid, epoch), new RegExp(`epoch ${epoch}, expected 1 … 2`));
@@ -145,13 +149,15 @@ test('Prompts that do not fit the configuration are refused with the file and bo
   tensors.close();
 });
 
-test('A folder made with another configuration, backend or file is refused with the field and both values.', () => {
+test('A folder made with another configuration, backend or file is refused with field and values.', () => {
   const folder = path.join(temporary, 'opened');
   openRunFolder(folder, experiment, provenance);
   openRunFolder(folder, experiment, { ...provenance, node: 'v22.0.0' });
   const refused = (changed: Experiment, from: Provenance, message: RegExp) => (
     assert.throws(() => openRunFolder(folder, changed, from), message));
-  refused({ ...experiment, learningRate: 0.5 }, provenance, /experiment\.json: learningRate: this run was made with 0\.001, now asked for 0\.5/);
+  refused(
+    { ...experiment, learningRate: 0.5 }, provenance,
+    /experiment\.json: learningRate: this run was made with 0\.001, now asked for 0\.5/);
   refused({ ...experiment, runsPerStep: 1 }, provenance, /runsPerStep: this run was made with 2, now asked for 1/);
   const wasm: Provenance = { ...provenance, device: { ...provenance.device, backend: 'wasm' } };
   refused(experiment, wasm, /backend: this run was made with "native", now asked for "wasm"/);

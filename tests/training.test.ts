@@ -23,8 +23,9 @@ const names = ['whole', 'broken', 'long'];
 const nameOf = (name: string) => `test-${process.pid}-${name}`;
 
 const experiment: Experiment = {
-  ...configure('tiny', {}, {}), model: modelFolder, data: dataFolder, tasks: ['colours', 'animals'], words: ['cat', 'book'],
-  seeds: [0, 5], epochs: 3, batchSize: 4, learningRate: 0.05, examples: null, promptTokens: 2, newTokens: 2,
+  ...configure('tiny', {}, {}), model: modelFolder, data: dataFolder, tasks: ['colours', 'animals'],
+  words: ['cat', 'book'], seeds: [0, 5], epochs: 3, batchSize: 4, learningRate: 0.05, examples: null,
+  promptTokens: 2, newTokens: 2,
 };
 // 10 pairs: 8 train, 2 test
 const pairs = ['sky', 'grass', 'snow', 'coal', 'sun', 'sea', 'blood', 'milk', 'leaf', 'night']
@@ -36,7 +37,8 @@ before(async () => {
   assert.ok(fs.existsSync(worker), `${worker} is missing: training starts it; run npm run build first`);
   writeTinyModel(modelFolder, { vocabulary: vocabularySize, dModel: 8, layers: 2, heads: 2, positions: 40 });
   writeJsonAtomic(path.join(dataFolder, 'colours.json'), pairs);
-  writeJsonAtomic(path.join(dataFolder, 'animals.json'), pairs.map(({ input, output }) => ({ input: output, output: input })));
+  const turned = pairs.map(({ input, output }) => ({ input: output, output: input }));
+  writeJsonAtomic(path.join(dataFolder, 'animals.json'), turned);
   await startBackend({ threads: 1 });
 });
 after(() => {
@@ -64,10 +66,11 @@ async function train(name: string, options: TrainingOptions = {}): Promise<{ gri
 
 test('A grid leaves the configuration, and prompts and metrics of each run; progress goes to the end.', async () => {
   const { grid, progress } = await train('whole', { workers: 2 });
-  const runs = ['animals', 'colours'].flatMap((task) => ['book-0', 'book-5', 'cat-0', 'cat-5'].map((run) => path.join(task, run)));
-  assert.deepEqual(
-    Object.keys(resultFiles('whole')), runs.flatMap((run) => [path.join(run, 'metrics.json'), path.join(run, 'prompts.safetensors')]));
-  const order = ['colours', 'animals'].flatMap((task) => ['cat', 'book'].flatMap((word) => [0, 5].map((seed) => [task, word, seed])));
+  const files = ['animals', 'colours'].flatMap((task) => ['book-0', 'book-5', 'cat-0', 'cat-5'].flatMap((run) => (
+    ['metrics.json', 'prompts.safetensors'].map((file) => path.join(task, run, file)))));
+  assert.deepEqual(Object.keys(resultFiles('whole')), files);
+  const order = ['colours', 'animals'].flatMap((task) => (
+    ['cat', 'book'].flatMap((word) => [0, 5].map((seed) => [task, word, seed]))));
   assert.deepEqual(grid.runs.map(({ task, word, seed }) => [task, word, seed]), order);
   assert.deepEqual(grid.experiment, experiment);
   assert.equal(grid.device.backend, currentDevice().backend);
@@ -78,17 +81,19 @@ test('A grid leaves the configuration, and prompts and metrics of each run; prog
       assert.ok(trainLoss > 0 && testLoss > 0 && testAccuracy >= 0 && testAccuracy <= 1);
     }
   }
-  const stored = readJson(path.join(grid.folder, 'experiment.json')) as { experiment: unknown; hashes: Record<string, string> };
+  const stored = readJson(path.join(grid.folder, 'experiment.json')) as (
+    { experiment: unknown; hashes: Record<string, string> });
   assert.deepEqual(stored.experiment, experiment);
   assert.equal(stored.hashes['model.safetensors'], sha256File(path.join(modelFolder, 'model.safetensors')));
   assert.equal(stored.hashes.animals, sha256File(path.join(dataFolder, 'animals.json')));
 
   assert.deepEqual(progress.at(-1)?.done, total);
-  assert.ok(progress.every((now, i) => now.total === total && now.resumed === 0 && (i === 0 || now.done >= progress[i - 1].done)));
+  assert.ok(progress.every((now) => now.total === total && now.resumed === 0));
+  assert.ok(progress.every((now, i) => i === 0 || now.done >= progress[i - 1].done));
   assert.ok(progress.some(({ note }) => /^animals epoch 3, test accuracy \d\.\d\d$/.test(note)));
 });
 
-test('The prompts of a run are those that tuning it alone gives, and are read in order task, word, seed, position.', async () => {
+test('A run\'s prompts are what tuning it alone gives, and are read in order task, word, seed, position.', async () => {
   const grid = readGrid(nameOf('whole'));
   const model = loadGpt2(modelFolder);
   const task = loadTask('animals', { folder: dataFolder, template: experiment.template });
@@ -123,11 +128,13 @@ test('A finished grid is read without training again.', async () => {
 test('Training that is killed, and stopped, goes on to bit-identical results, with any number of workers.', async () => {
   const workers: childProcess.ChildProcess[] = [];
   const real = childProcess.fork;
-  const fork = mock.method(require('node:child_process') as typeof childProcess, 'fork', ((...args: Parameters<typeof real>) => {
+  const watched = (...args: Parameters<typeof real>) => {
     const worker = real(...args);
     workers.push(worker);
     return worker;
-  }) as typeof real);
+  };
+  const library = require('node:child_process') as typeof childProcess;
+  const fork = mock.method(library, 'fork', watched as typeof real);
   const kill = ({ note }: Progress) => {
     if (note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
   };
@@ -155,7 +162,8 @@ test('A run that was made otherwise is refused with the field, what it was and w
   const before = resultFiles('whole');
   const refused = (changes: Partial<Experiment>, message: RegExp) => (
     assert.rejects(trainGrid(nameOf('whole'), { ...experiment, ...changes }), message));
-  await refused({ epochs: 4 }, /experiment\.json: epochs: this run was made with 3, now asked for 4; mend: choose another run name/);
+  await refused(
+    { epochs: 4 }, /experiment\.json: epochs: this run was made with 3, now asked for 4; mend: choose another/);
   await refused({ words: ['cat'] }, /words: this run was made with \["cat","book"\], now asked for \["cat"\]/);
   const list = path.join(dataFolder, 'animals.json');
   const text = fs.readFileSync(list);
@@ -168,11 +176,14 @@ test('A run that was made otherwise is refused with the field, what it was and w
 test('What fails in a worker reaches the caller with its message.', async () => {
   const long = { ...experiment, promptTokens: 36, tasks: ['colours'], seeds: [0] };
   await assert.rejects(
-    trainGrid(nameOf('long'), long, { workers: 1 }), /training worker failed: .*sequence of \d+ tokens, expected at most 40/);
+    trainGrid(nameOf('long'), long, { workers: 1 }),
+    /training worker failed: .*sequence of \d+ tokens, expected at most 40/);
 });
 
 test('A run that is missing, and a name that leads elsewhere, are refused.', async () => {
-  assert.throws(() => readGrid(nameOf('none')), /run test-\d+-none: .*experiment\.json is missing; run notebook 02-prompt-tuning/);
+  assert.throws(
+    () => readGrid(nameOf('none')),
+    /run test-\d+-none: .*experiment\.json is missing; run notebook 02-prompt-tuning/);
   for (const name of ['../elsewhere', '', 'a/b', '.hidden']) {
     assert.throws(() => runFolder(name), /run name: .*expected letters, digits, dots, _ and -/);
   }

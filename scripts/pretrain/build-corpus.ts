@@ -1,5 +1,5 @@
 /**
- * Builds the corpus of the embedded model in build/: rows of 256 token ids, seeded, the same bytes every time.
+ * Builds the corpus of the embedded model in build/: rows of 256 token ids, the same bytes every time.
  * Run: python held_out.py && npm run corpus
  */
 import { createHash } from 'node:crypto';
@@ -12,8 +12,9 @@ import { findLeakedForm, findLeakedLetter, readHeldOut } from './held-out';
 import type { HeldOut } from './held-out';
 import { readNaturalTexts } from './natural-text';
 import { buildFolder, tasksFolder } from './paths';
+import { createPools } from './pools';
 import { createRandom } from './random';
-import { createPools, createRelations } from './relations';
+import { createRelations } from './relations';
 
 const ROW = 256; // tokens, the model's n_positions
 const SYNTHETIC_ROWS = 41_000;
@@ -36,20 +37,30 @@ function writeNaturalRows(heldOut: HeldOut): void {
   const counts: Record<string, number> = {};
   let dropped = 0;
   for (const { name, paragraphs, isDictionary } of readNaturalTexts(createRandom(SEED))) {
-    const kept = isDictionary ? paragraphs.filter((text) => findLeakedForm(text, heldOut) === undefined) : paragraphs;
+    const kept = isDictionary
+      ? paragraphs.filter((text) => findLeakedForm(text, heldOut) === undefined)
+      : paragraphs;
     dropped += paragraphs.length - kept.length;
     const tokens = kept.flatMap((text) => encode(`${text}\n`));
     counts[name] = tokens.length;
-    for (let start = 0; start + ROW <= tokens.length; start += ROW) rows.push(tokens.slice(start, start + ROW));
+    for (let start = 0; start + ROW <= tokens.length; start += ROW)
+      rows.push(tokens.slice(start, start + ROW));
   }
-  console.log('natural tokens:', JSON.stringify(counts), `rows: ${rows.length}, dictionary entries dropped: ${dropped}`);
+  console.log(
+    'natural tokens:',
+    JSON.stringify(counts),
+    `rows: ${rows.length}, dictionary entries dropped: ${dropped}`,
+  );
   write('natural.bin', Buffer.from(Uint16Array.from(rows.flat()).buffer));
 }
 
 function writeSyntheticRows(heldOut: HeldOut): void {
   const random = createRandom(SEED + 1);
   const pools = createPools(random, heldOut, readTaskWords());
-  const makeDocument = withoutLeaks(createDocumentMaker(createRelations(pools, random), pools, random), heldOut);
+  const makeDocument = withoutLeaks(
+    createDocumentMaker(createRelations(pools, random), pools, random),
+    heldOut,
+  );
   const ids = new Uint16Array(SYNTHETIC_ROWS * ROW).fill(END_OF_TEXT);
   const answers = new Uint8Array(SYNTHETIC_ROWS * ROW);
   const samples: string[] = [];
@@ -67,7 +78,9 @@ function writeSyntheticRows(heldOut: HeldOut): void {
 
 function readTaskWords(): string[] {
   const inputs = (name: string): string[] =>
-    (JSON.parse(readFileSync(join(tasksFolder, `${name}.json`), 'utf8')) as { input: string }[]).map(({ input }) => input.toLowerCase());
+    (JSON.parse(readFileSync(join(tasksFolder, `${name}.json`), 'utf8')) as { input: string }[]).map(
+      ({ input }) => input.toLowerCase(),
+    );
   return [...new Set([...inputs('capitalize_first_letter'), ...inputs('lowercase_first_letter')])];
 }
 
@@ -100,7 +113,7 @@ function packRow(makeDocument: DocumentMaker): Document {
   return { tokens: row.tokens.slice(0, ROW), isAnswer: row.isAnswer.slice(0, ROW) };
 }
 
-/** Reads the finished rows once more: no document may hold a test item of a rule-like task beside its answer. */
+/** Reads the finished rows once more: no document may hold a test item of a rule beside its answer. */
 function verifyNoLeak(ids: Uint16Array, heldOut: HeldOut): void {
   let documents = 0;
   let start = 0;
@@ -110,7 +123,8 @@ function verifyNoLeak(ids: Uint16Array, heldOut: HeldOut): void {
     const text = decode([...ids.subarray(start, end)]).replaceAll('<|endoftext|>', '');
     const leak = findLeak(text, heldOut);
     if (leak !== undefined) throw new Error(`the answer for the test item '${leak}' stands in: ${text}`);
-    if (/Input\W+\w[^\n;,|]*\W+Label\W/.test(text)) throw new Error(`the held-out template stands in: ${text}`);
+    if (/Input\W+\w[^\n;,|]*\W+Label\W/.test(text))
+      throw new Error(`the held-out template stands in: ${text}`);
     if (end > start + 1) documents++;
     start = end;
   }

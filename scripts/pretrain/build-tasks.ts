@@ -1,4 +1,4 @@
-/** Writes the six task lists of data/tasks. Run: npm run tasks (data/README.md says where each list comes from). */
+/** Writes the six task lists of data/tasks, as data/README.md describes them. Run: npm run tasks */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { regularPast, regularPlural } from './inflection';
@@ -18,22 +18,35 @@ const random = createRandom(2026);
 
 /** Words that are in WordNet but have no place in a demonstration. */
 const UNWANTED = new RegExp(
-  '^(abortion|breast|damn|diarrh|fascis|hell|homosexual|impotent|jew|killing|marxis|martian|menarche|murder|nazi|negro|obscene' +
+  '^(abortion|breast|damn|diarrh|fascis|hell|homosexual|impotent|jew|killing|marxis|martian|menarche|murder' +
+    '|nazi|negro|obscene' +
     '|oriental|rap(e|ed|ing)$|roman|rumanian|russian|sex|slave|suicid|virile|whore)',
 );
 
 function main(): void {
   const countries = readCountries();
   mkdirSync(tasksFolder, { recursive: true });
-  write('country-capital', countries.map(({ name, capital }) => [name, capital]));
-  write('landmark-country', chooseLandmarks(countries).map(({ name, country }) => [name, country]));
+  write(
+    'country-capital',
+    countries.map(({ name, capital }) => [name, capital]),
+  );
+  write(
+    'landmark-country',
+    chooseLandmarks(countries).map(({ name, country }) => [name, country]),
+  );
   write('present-past', readForms('verbs.txt', regularPast));
   write('singular-plural', random.shuffle(readForms('nouns.txt', regularPlural)));
   const words = commonWords();
   const capitalized = chooseWords(words, CAPITALIZED_WORDS);
   const lowercased = chooseWords(words, LOWERCASED_WORDS);
-  write('capitalize_first_letter', capitalized.map((word) => [word, word[0].toUpperCase()]));
-  write('lowercase_first_letter', lowercased.map((word) => [word.toUpperCase(), word[0]]));
+  write(
+    'capitalize_first_letter',
+    capitalized.map((word) => [word, word[0].toUpperCase()]),
+  );
+  write(
+    'lowercase_first_letter',
+    lowercased.map((word) => [word.toUpperCase(), word[0]]),
+  );
 }
 
 /** All landmarks of the table, filled up with places that WordNet knows in exactly one country. */

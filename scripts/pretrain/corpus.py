@@ -41,7 +41,7 @@ class Corpus:
         return numpy.random.default_rng([self.seed, epoch, offset]).permutation(len(self.rows[name]))
 
     def _indices(self, name, step):
-        """Row numbers of one step: a function of the step alone, so that training can be taken up anywhere."""
+        """Row numbers of one step: a function of the step alone, so that training can go on anywhere."""
         count, training = self.per_batch[name], self.training[name]
         steps_per_epoch = len(training) // count
         epoch, place = divmod(step, steps_per_epoch)
@@ -63,7 +63,8 @@ class Corpus:
         counts = numpy.zeros(END_OF_TEXT + 1)
         for name, per_batch in self.per_batch.items():
             rows = self.rows[name][self.training[name]]
-            counts += numpy.bincount(rows.reshape(-1), minlength=len(counts)) * (per_batch * steps / len(rows))
+            occurrences = numpy.bincount(rows.reshape(-1), minlength=len(counts))
+            counts += occurrences * (per_batch * steps / len(rows))
         return counts
 
 

@@ -1,6 +1,7 @@
 import { encode } from 'gpt-tokenizer/encoding/r50k_base';
 import type { Random } from './random';
-import type { Pools, Relation } from './relations';
+import type { Pools } from './pools';
+import type { Relation } from './relations';
 
 /** Tokens of one short text, and which of them are the answers a reader should have been able to give. */
 export interface Document {
@@ -10,14 +11,20 @@ export interface Document {
 
 const LONE_SPACE = 220;
 /**
- * The paper's template leaves a lone space before an answer that has none itself, which ordinary text never does. This
- * share of the answers is written so.
+ * The paper's template leaves a lone space before an answer that has none itself, which ordinary text never
+ * does. This share of the answers is written so.
  */
 const SPLIT_SPACE_SHARE = 0.65;
 
-/** Keys that could have been the template's. `Input` with `Label` is held out: that is the template itself. */
-const INPUT_KEYS = 'Input Word Text Item Q Question Given Source Name Example Entry Term In From Prompt X Case Query Left Object'.split(' ');
-const OUTPUT_KEYS = 'Label Output Answer A Result Target Value Tag Class Out To Response Y Reply Right Solution Form Key Mark Outcome'.split(' ');
+/** Keys that could have been the template's. `Input` with `Label` is held out: that is the template. */
+const INPUT_KEYS = (
+  'Input Word Text Item Q Question Given Source Name Example Entry Term In From Prompt X Case Query ' +
+  'Left Object'
+).split(' ');
+const OUTPUT_KEYS = (
+  'Label Output Answer A Result Target Value Tag Class Out To Response Y Reply Right ' +
+  'Solution Form Key Mark Outcome'
+).split(' ');
 
 const cache = new Map<string, number[]>();
 
@@ -58,13 +65,20 @@ export interface DocumentMaker {
   (): Document;
 }
 
-export function createDocumentMaker(relations: readonly Relation[], pools: Pools, random: Random): DocumentMaker {
+export function createDocumentMaker(
+  relations: readonly Relation[],
+  pools: Pools,
+  random: Random,
+): DocumentMaker {
   const asked = drawByWeight(relations, ({ weight }) => weight, random);
   const unasked = drawByWeight(relations, ({ unasked: weight }) => weight, random);
   const kinds: { share: number; make: (document: Document) => void }[] = [
-    { share: 0.45, make: (document) => titledPairs(document, asked(), pools, random) },
+    { share: 0.45, make: (document) => titledPairs(document, asked(), random) },
     { share: 0.09, make: (document) => unrelatedPair(document, unasked(), pools, random) },
-    { share: 0.04, make: (document) => appendPairs(document, asked(), 3 + random.below(3), genericStyle(random), random) },
+    {
+      share: 0.04,
+      make: (document) => appendPairs(document, asked(), 3 + random.below(3), genericStyle(random)),
+    },
     { share: 0.1, make: (document) => ownKeys(document, asked(), random) },
     { share: 0.08, make: (document) => list(document, asked(), random) },
     { share: 0.04, make: (document) => alphabet(document, pools, random) },
@@ -78,7 +92,11 @@ export function createDocumentMaker(relations: readonly Relation[], pools: Pools
   };
 }
 
-function drawByWeight<Item>(items: readonly Item[], weight: (item: Item) => number, random: Random): () => Item {
+function drawByWeight<Item>(
+  items: readonly Item[],
+  weight: (item: Item) => number,
+  random: Random,
+): () => Item {
   const total = items.reduce((sum, item) => sum + weight(item), 0);
   return () => {
     let left = random.next() * total;
@@ -103,7 +121,7 @@ const styleOf = (inputKey: string, outputKey: string, random: Random): Style => 
 });
 
 /** Key: input, newline, key: answer; `count` times. */
-function appendPairs(document: Document, relation: Relation, count: number, style: Style, random: Random): void {
+function appendPairs(document: Document, relation: Relation, count: number, style: Style): void {
   for (let i = 0; i < count; i++) {
     const [input, output] = relation.draw();
     if (i > 0) append(document, style.gap);
@@ -115,13 +133,21 @@ function appendPairs(document: Document, relation: Relation, count: number, styl
 }
 
 /** A title that names the relation, as a tuned prompt must learn to do. */
-function titledPairs(document: Document, relation: Relation, pools: Pools, random: Random): void {
+function titledPairs(document: Document, relation: Relation, random: Random): void {
   const title = random.pick(relation.titles);
   const cased = random.next() < 0.3 ? title.toLowerCase() : title;
-  const ending = random.pick(['', '.', ':', ' ', '\n', ` ${title.toLowerCase()}`, `. ${random.pick(relation.titles)}`]);
+  const ending = random.pick([
+    '',
+    '.',
+    ':',
+    ' ',
+    '\n',
+    ` ${title.toLowerCase()}`,
+    `. ${random.pick(relation.titles)}`,
+  ]);
   append(document, cased + ending);
   append(document, random.pick(['\n', '\n', '', ' ', '\n\n']));
-  appendPairs(document, relation, random.pick([1, 1, 2, 3]), genericStyle(random), random);
+  appendPairs(document, relation, random.pick([1, 1, 2, 3]), genericStyle(random));
 }
 
 /** Words that ask for nothing, as an untuned prompt is; mostly the input is then copied. */
@@ -131,12 +157,12 @@ function unrelatedPair(document: Document, relation: Relation, pools: Pools, ran
   const words = Array.from({ length: count }, () => (random.next() < 0.6 ? word : pools.word()));
   append(document, words.join(random.pick(['', ' ', ' ', ', '])));
   if (count > 0) append(document, random.pick(['\n', '', '', ' ']));
-  appendPairs(document, relation, 1, genericStyle(random), random);
+  appendPairs(document, relation, 1, genericStyle(random));
 }
 
 function ownKeys(document: Document, relation: Relation, random: Random): void {
   const [inputKey, outputKey] = random.pick(relation.keys);
-  appendPairs(document, relation, 1 + random.below(3), styleOf(inputKey, outputKey, random), random);
+  appendPairs(document, relation, 1 + random.below(3), styleOf(inputKey, outputKey, random));
 }
 
 function list(document: Document, relation: Relation, random: Random): void {
@@ -155,11 +181,14 @@ function alphabet(document: Document, pools: Pools, random: Random): void {
     if (word[0] === letter && !words.includes(word)) words.push(word);
   }
   const capital = letter.toUpperCase();
-  append(document, random.pick([
-    `${capital}\n${words.join('\n')}`,
-    `Words with ${capital}: ${words.join(', ')}.`,
-    `${letter}: ${words.map((word) => word.toUpperCase()).join(', ')}.`,
-  ]));
+  append(
+    document,
+    random.pick([
+      `${capital}\n${words.join('\n')}`,
+      `Words with ${capital}: ${words.join(', ')}.`,
+      `${letter}: ${words.map((word) => word.toUpperCase()).join(', ')}.`,
+    ]),
+  );
 }
 
 function sentences(document: Document, draw: () => Relation, random: Random): void {

@@ -1,8 +1,9 @@
 """First values of the token embeddings, and how rare tokens are kept from falling into one direction.
 
-A small corpus shows most of GPT-2's 50 257 tokens rarely or never. Pushed away one by one as wrong answers, such rows all
-end up pointing the same way. So: tokens that look alike start alike (letters, case, leading space), and a rare token is
-never pushed alone; all tokens of one frequency band share one offset vector, which takes the push.
+A small corpus shows most of GPT-2's 50 257 tokens rarely or never. Pushed away one by one as wrong answers,
+such rows all end up pointing the same way. So: tokens that look alike start alike (letters, case, leading
+space), and a rare token is never pushed alone; all tokens of one frequency band share one offset vector, which
+takes the push.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """How the token embeddings lie: python embedding_space.py --model ../../data/model
 
-Mean cosine distance between tokens of equal frequency, ε-neighbourhoods of random tokens, and the nearest tokens of a few.
+Mean cosine distance between tokens of equal frequency, ε-neighbourhoods, and some nearest tokens.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from corpus import Corpus
 from embedding import BAND_LIMITS, frequency_bands
 
 BUILD = Path(__file__).parent / "build"
+BAND_STEPS = 4000  # as in train.py
 SHOWN = [" cat", " Paris", " walked", " seven", "cat", " interviewer", " Kyrgyzstan", "ãģ"]
 EPSILON = 0.7
 
@@ -23,7 +24,7 @@ def describe(arguments):
     model = GPT2LMHeadModel.from_pretrained(arguments.model, dtype=torch.float32)
     rows = F.normalize(model.transformer.wte.weight.detach(), dim=1)
     vocabulary = json.loads((BUILD / "vocabulary.json").read_text())
-    counts = torch.tensor(Corpus(3, 5, 1).expected_counts(arguments.steps), dtype=torch.float32)
+    counts = torch.tensor(Corpus(3, 5, 1).expected_counts(BAND_STEPS), dtype=torch.float32)
     bands = frequency_bands(counts)
     generator = torch.Generator().manual_seed(0)
     norms = model.transformer.wte.weight.detach().norm(dim=1)
@@ -39,7 +40,7 @@ def describe(arguments):
         )
     drawn = torch.randperm(len(rows), generator=generator)[:100]
     near = (rows[drawn] @ rows.T > 1 - EPSILON).sum(1) - 1
-    print(f"100 random tokens: {near.float().mean():.1f} tokens within {EPSILON} on average, median {near.median()}")
+    print(f"100 random tokens: within {EPSILON}, {near.float().mean():.1f} others (median {near.median()})")
     for text in SHOWN:
         if text not in vocabulary:
             continue
@@ -49,7 +50,6 @@ def describe(arguments):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--steps", type=int, default=7000, help="as in train.py, for the frequencies")
     describe(parser.parse_args())

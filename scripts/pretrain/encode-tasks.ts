@@ -16,7 +16,10 @@ const WORDS = 'cat dog bird book house chair table pen paper water'.split(' ');
 
 const tasks = Object.fromEntries(
   Object.entries(TASKS).map(([name, file]) => {
-    const rows = JSON.parse(readFileSync(join(tasksFolder, `${file}.json`), 'utf8')) as { input: string; output: string }[];
+    const rows = JSON.parse(readFileSync(join(tasksFolder, `${file}.json`), 'utf8')) as {
+      input: string;
+      output: string;
+    }[];
     const examples = rows.map(({ input, output }) => ({
       text: encode(`Input: ${input}\nLabel: `),
       label: encode(output),
@@ -26,5 +29,6 @@ const tasks = Object.fromEntries(
   }),
 );
 const words = Object.fromEntries(WORDS.map((word) => [word, encode(word)]));
-for (const [word, ids] of Object.entries(words)) if (ids.length !== 1) throw new Error(`${word} is not one token`);
+for (const [word, ids] of Object.entries(words))
+  if (ids.length !== 1) throw new Error(`${word} is not one token`);
 writeFileSync(join(buildFolder, 'tasks.json'), JSON.stringify({ tasks, words }));

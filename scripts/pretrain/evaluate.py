@@ -1,8 +1,8 @@
 """Checks a model by prompt tuning as the paper does it: python evaluate.py --model ../../data/model
 
-Four prompt vectors, each started at an init word; AdamW (weight decay 0.01), learning rate falling linearly to zero, batches
-of 8, 50 epochs; accuracy: five tokens decoded greedily start with the answer. All init words of a task are tuned in the
-same steps: their losses have nothing to do with each other.
+Four prompt vectors, each started at an init word; AdamW (weight decay 0.01), learning rate falling linearly to
+zero, batches of 8, 50 epochs; accuracy: five tokens decoded greedily start with the answer. All init words of a
+task are tuned in the same steps: their losses have nothing to do with each other.
 """
 
 import argparse
@@ -121,18 +121,20 @@ def evaluate(arguments):
             moved = 1 - F.cosine_similarity(prompts, initial, dim=-1).mean(1)
             for i, word in enumerate(words):
                 result = {"task": task, "test": len(test), "word": word, "rate": rate, "steps": steps}
-                result.update(untuned=before[i].item(), tuned=after[i].item(), loss=losses[i].item(), moved=moved[i].item())
+                result.update(untuned=before[i].item(), tuned=after[i].item())
+                result.update(loss=losses[i].item(), moved=moved[i].item())
                 results.append(result)
                 print(
-                    f"{task} ({len(test)}) {word} rate {rate} steps {steps}: untuned {before[i]:.3f} tuned {after[i]:.3f} "
-                    f"loss {losses[i]:.3f} cosine distance from init word {moved[i]:.3f}", flush=True,
+                    f"{task} ({len(test)}) {word} rate {rate} steps {steps}: untuned {before[i]:.3f} "
+                    f"tuned {after[i]:.3f} loss {losses[i]:.3f} distance from init word {moved[i]:.3f}",
+                    flush=True,
                 )
     if arguments.out:
         Path(arguments.out).write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--tasks", default="", help="names, parted by commas; all six if left out")
     parser.add_argument("--words", default="cat,book,water")

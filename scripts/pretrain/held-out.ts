@@ -4,8 +4,9 @@ import { buildFolder } from './paths';
 import type { Pair } from './tables';
 
 /**
- * The test items of the four rule-like tasks. No document may give their answers away, so that test accuracy shows a
- * rule and no memory. (Countries and landmarks are facts: there a model that knows must have met them.)
+ * The test items of the four rule-like tasks. No document may give their answers away, so that test accuracy
+ * shows a rule and no memory. (Countries and landmarks are facts, which
+ * a model that knows them must have met.)
  */
 export interface HeldOut {
   /** A verb or noun, and the form that must not stand beside it. */
@@ -16,9 +17,11 @@ export interface HeldOut {
 
 export function readHeldOut(): HeldOut {
   const tasks = JSON.parse(readFileSync(join(buildFolder, 'held-out.json'), 'utf8')) as Record<
-    string, { input: string; output: string }[]
+    string,
+    { input: string; output: string }[]
   >;
-  const pairs = (name: string): Pair[] => tasks[name].map(({ input, output }) => [input.toLowerCase(), output]);
+  const pairs = (name: string): Pair[] =>
+    tasks[name].map(({ input, output }) => [input.toLowerCase(), output]);
   const letters = [...pairs('capitalize_first_letter'), ...pairs('lowercase_first_letter')];
   return {
     forms: new Map([...pairs('present-past'), ...pairs('singular-plural')]),

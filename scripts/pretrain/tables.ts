@@ -21,7 +21,11 @@ export type Pair = readonly [string, string];
 
 export const readCountries = (): Country[] =>
   readRows('countries.txt', 5).map(([name, capital, continent, language, people]) => ({
-    name, capital, continent, language, people,
+    name,
+    capital,
+    continent,
+    language,
+    people,
   }));
 
 export const readLandmarks = (): Place[] =>

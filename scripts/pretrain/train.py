@@ -1,4 +1,4 @@
-"""Trains the embedded model: python train.py --steps 8000. Stopped anywhere, the same command goes on (README.md)."""
+"""Trains the embedded model (README.md). Stopped anywhere, the same command goes on."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ VOCABULARY = 50257
 NATURAL_ROWS, SYNTHETIC_ROWS = 3, 5  # of each batch
 ADAM_RATE, MUON_RATE = 1.5e-3, 0.02
 WARM_UP, COOL_DOWN = 100, 400  # steps
-ANSWER_WEIGHT = 2.0
+BAND_STEPS = 4000  # the frequency bands are by occurrences in so many steps, however long the training is
 FINAL_NORM_GAIN = 2.5  # larger last activations need smaller offsets to keep rare tokens unlikely
 FREQUENT, RANDOM, CANDIDATES = 600, 300, 1792  # output rows compared in each step
 
@@ -40,11 +40,12 @@ def build_model(vocabulary, seed):
 def block_matrices(model):
     """The same matrix of every layer, together."""
     names = [("attn", "c_attn"), ("attn", "c_proj"), ("mlp", "c_fc"), ("mlp", "c_proj")]
-    return [[getattr(getattr(block, part), name).weight for block in model.transformer.h] for part, name in names]
+    blocks = model.transformer.h
+    return [[getattr(getattr(block, part), name).weight for block in blocks] for part, name in names]
 
 
 class Sampler:
-    """Sampled softmax: the frequent tokens, the batch's own tokens and some random tokens stand for the vocabulary."""
+    """Sampled softmax: frequent tokens, the batch's own and some random ones stand for the vocabulary."""
 
     def __init__(self, counts, bands, tokens_per_step, seed):
         frequency = counts / counts.sum()
@@ -56,7 +57,7 @@ class Sampler:
         self.place = torch.full((VOCABULARY,), IGNORED)
 
     def draw(self, ids, step):
-        """(candidate tokens, their log inclusion probability, whether only the offset learns, place of each id)"""
+        """(candidate tokens, log inclusion probabilities, whether only the offset learns, place of each id)"""
         own = torch.cat([self.frequent, ids.reshape(-1)]).unique()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         drawn = torch.randint(VOCABULARY, (RANDOM,), generator=generator).unique()
@@ -71,7 +72,7 @@ class Sampler:
 
 
 class RowAdam:
-    """Adam for the token embeddings that touches only the rows of a step: a rare token rests until it is met again."""
+    """Adam for the token embeddings. Only the rows of a step move: a rare token rests until it is met again."""
 
     def __init__(self, embeddings, betas=(0.9, 0.98), epsilon=1e-8):
         self.embeddings, self.betas, self.epsilon = embeddings, betas, epsilon
@@ -87,7 +88,7 @@ class RowAdam:
 
 
 def step_loss(model, rows, offsets, bands, places, correction, is_shared, targets, weights, use_bfloat16):
-    """(training loss, loss of the answer tokens alone); `rows` are the candidates' embeddings, `places` the tokens."""
+    """(training loss, loss of the answer tokens alone); `places` says which of the `rows` each token is."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16):
         shift = F.one_hot(bands, len(BAND_LIMITS) + 1).to(rows.dtype) @ band_offsets(offsets)
         inputs = F.embedding(places, rows + shift)
@@ -101,8 +102,8 @@ def step_loss(model, rows, offsets, bands, places, correction, is_shared, target
 
 
 def rate_at(step, steps, cool_down_at):
-    """Share of the full learning rate: a short warm-up, then a half cosine down to a twentieth; or, ended early, from
-    `cool_down_at` on a straight line down to a twentieth of the rate there.
+    """Share of the full learning rate: a short warm-up, then a half cosine down to a twentieth; if ended early, a
+    straight line from `cool_down_at` on, down to a twentieth of the rate there.
     """
     place = min(step, cool_down_at)
     share = min(1, (place + 1) / WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * place / steps)))
@@ -148,7 +149,7 @@ def train(arguments):
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     corpus = Corpus(NATURAL_ROWS, SYNTHETIC_ROWS, arguments.seed)
-    counts = torch.tensor(corpus.expected_counts(arguments.steps), dtype=torch.float32)
+    counts = torch.tensor(corpus.expected_counts(BAND_STEPS), dtype=torch.float32)
     bands = frequency_bands(counts)
     print("tokens in each frequency band, never met first:", torch.bincount(bands).tolist(), flush=True)
     model = build_model(read_vocabulary(), arguments.seed)
@@ -162,7 +163,8 @@ def train(arguments):
     history, first_step = [], 0
     if checkpoint.exists():
         state = torch.load(checkpoint)
-        if state["steps"] != arguments.steps or state["seed"] != arguments.seed:
+        is_other = state["steps"] != arguments.steps and not arguments.new_length
+        if is_other or state["seed"] != arguments.seed:
             raise SystemExit(f"{checkpoint} is of a run with {state['steps']} steps and seed {state['seed']}")
         model.load_state_dict(state["model"])
         offsets.data.copy_(state["offsets"])
@@ -179,7 +181,7 @@ def train(arguments):
     for step in range(first_step, last_step):
         ids, marks = corpus.batch(step)
         targets = torch.tensor(targets_of(ids)).reshape(-1)
-        weights = torch.tensor(1 + (ANSWER_WEIGHT - 1) * marks[:, 1:], dtype=torch.float32).reshape(-1)
+        weights = torch.tensor(1 + (arguments.answer_weight - 1) * marks[:, 1:], dtype=torch.float32).reshape(-1)
         weights = weights * (targets != IGNORED)
         tokens, correction, is_shared, places = sampler.draw(torch.tensor(ids), step)
         padding = len(correction) - len(tokens)
@@ -187,7 +189,8 @@ def train(arguments):
         row_bands = F.pad(bands[tokens], (0, padding), value=len(BAND_LIMITS))
         target_places = torch.where(targets == IGNORED, targets, places[:, 1:].reshape(-1))
         loss, answer_loss = loss_of(
-            model, rows, offsets, row_bands, places, correction, is_shared, target_places, weights, arguments.bfloat16
+            model, rows, offsets, row_bands, places, correction, is_shared, target_places, weights,
+            arguments.bfloat16,
         )
         loss.backward()
         trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -217,6 +220,8 @@ def train(arguments):
             state.update(muon=muon.momentum, row_adam=(row_adam.mean, row_adam.square))
             save_whole(state, checkpoint)
             export_model(model, offsets, bands, folder / "model")
+            if done >= arguments.stop_after:
+                return
 
     final = export_model(model, offsets, bands, folder / "model")
     report = {"steps": last_step, "seed": arguments.seed, "tokens": last_step * 8 * 256, "curve": history}
@@ -230,12 +235,15 @@ def train(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", default="run", help="folder below build/")
-    parser.add_argument("--steps", type=int, default=8000, help="batches of 8 rows of 256 tokens")
-    parser.add_argument("--cool-down-at", type=int, default=10**9, help="end early: the last 400 steps begin here")
+    parser.add_argument("--steps", type=int, default=6000, help="batches of 8 rows of 256 tokens")
+    parser.add_argument("--answer-weight", type=float, default=2, help="how much an answer token counts")
+    parser.add_argument("--cool-down-at", type=int, default=10**9, help="end early, 400 steps after this one")
+    parser.add_argument("--new-length", action="store_true", help="go on with other --steps than begun with")
+    parser.add_argument("--stop-after", type=int, default=10**9, help="stop after this step; go on later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=int, default=100, help="steps between progress lines")
     parser.add_argument("--checkpoint-every", type=int, default=500)
     parser.add_argument("--no-compile", dest="compile", action="store_false")
-    parser.add_argument("--bfloat16", action="store_true", help="faster only on processors that multiply bfloat16")
+    parser.add_argument("--bfloat16", action="store_true", help="where the processor is fast at it")
     train(parser.parse_args())

