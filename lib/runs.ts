@@ -184,7 +184,9 @@ export function readGrid(name: string): Grid {
   const folder = runFolder(name);
   const file = join(folder, 'experiment.json');
   if (!existsSync(file)) {
-    throw new Error(`run ${name}: ${file} is missing; run notebook 02-prompt-tuning with this run name first`);
+    throw new Error(
+      `run ${name}: ${file} is missing; run notebook 02-prompt-tuning with this run name first, ` +
+      "or read the demo run that ships with the project: RUN = 'published'");
   }
   const { experiment, device } = readJson(file) as { experiment: Experiment; device: Device };
   const checked = checkExperiment(experiment, file);
