@@ -20,7 +20,7 @@ test('The presets differ as the paper\'s text, its authors\' code and the trials
   // the authors' code: AdamW with PyTorch's weight decay, GPT-2's dropout left on, "Label: " with its space
   assert.deepEqual(
     authors, { ...paper, preset: 'authors', weightDecay: 0.01, dropout: 0.1, template: 'trailing-space' });
-  assert.deepEqual([demo.model, demo.data, demo.epochs], ['embedded', 'embedded', 50]);
+  assert.deepEqual([demo.model, demo.data, demo.dropout], ['embedded', 'embedded', 0]);
   assert.ok(tiny.examples !== null && tiny.examples < 50 && tiny.epochs < 5);
   for (const preset of [tiny, demo, paper, authors]) assert.deepEqual(checkExperiment(preset, 'here'), preset);
 });
