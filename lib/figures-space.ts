@@ -127,7 +127,7 @@ export function neighbourhoodCurves(
     xaxis: axis({ title: axisTitle('ε, cosine distance (0–2)', 4), nticks: 9 }),
     yaxis: axis({
       title: axisTitle('mean number of neighbours'),
-      ...(logarithmic ? { type: 'log', dtick: 1, exponentformat: 'none' } : { rangemode: 'tozero' }),
+      ...(logarithmic ? { type: 'log', dtick: 1, exponentformat: 'power' } : { rangemode: 'tozero' }),
     }),
     shapes: options.marked === undefined ? [] : [markedLine(options.marked)],
     annotations: options.marked === undefined ? [] : [markedLabel(options.marked)],

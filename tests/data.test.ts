@@ -92,14 +92,14 @@ test('Other bytes than expected are refused with both hashes, and what was there
     })));
 
 test('A status other than 200 is refused with address and status.', () => (
-  withServer((name, response) => void response.writeHead(404).end('nothing here'), async (url, folder) => {
+  withServer((_name, response) => void response.writeHead(404).end('nothing here'), async (url, folder) => {
     await assert.rejects(
       fetchFiles(url, hashes, folder, 10), { message: `${url}/a.json: expected status 200, found 404 Not Found` });
     assert.deepEqual(fs.readdirSync(folder), []);
   })));
 
 test('A connection cut in the middle of a file, no server, and a silent one are each told.', async () => {
-  const cut: Answer = (name, response) => {
+  const cut: Answer = (_name, response) => {
     response.writeHead(200, { 'content-length': 1000 });
     response.write('[', () => response.destroy());
   };

@@ -46,7 +46,7 @@ test('A model is found in the Hugging Face cache by its id, with and without own
 });
 
 test('A folder with a config.json is a model, before any cache.', () => {
-  withCache((hub, put) => {
+  withCache((_hub, put) => {
     const folder = put('mine', commit);
     assert.equal(findModel(folder), folder);
     assert.equal(findModel(path.relative(process.cwd(), folder)), folder);
@@ -74,7 +74,7 @@ test('The embedded model is in data/model, or its absence is told.', () => {
 });
 
 test('A model is made of its configuration and weights, sorted by name, and nothing else.', () => {
-  withCache((hub, put) => {
+  withCache((_hub, put) => {
     const folder = put('gpt2', commit);
     for (const weights of ['model.safetensors', 'model.safetensors.index.json', 'a.safetensors']) {
       fs.writeFileSync(path.join(folder, weights), '');
