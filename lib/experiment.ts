@@ -155,11 +155,13 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Partial<Experiment> {
  * A notebook's parameter: the value in its cell, unless the command line set SOFT_PROMPTS_<name>, which is
  * read as the same type (lists by commas). Throws where it is not of that type.
  */
-export function parameter<T extends string | number | readonly string[] | readonly number[]>(
-  name: string, value: T, environment: NodeJS.ProcessEnv = process.env,
-): T {
+export function parameter(name: string, value: number, environment?: NodeJS.ProcessEnv): number;
+export function parameter(name: string, value: string, environment?: NodeJS.ProcessEnv): string;
+export function parameter(name: string, value: readonly number[], environment?: NodeJS.ProcessEnv): readonly number[];
+export function parameter(name: string, value: readonly string[], environment?: NodeJS.ProcessEnv): readonly string[];
+export function parameter(name: string, value: unknown, environment: NodeJS.ProcessEnv = process.env): unknown {
   const text = environment[`SOFT_PROMPTS_${name}`];
-  return text === undefined || text === '' ? value : (parsed(text, value, name) as T);
+  return text === undefined || text === '' ? value : parsed(text, value, name);
 }
 
 function parsed(text: string, like: unknown, name: string): unknown {
