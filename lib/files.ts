@@ -64,6 +64,30 @@ export function writePiecesAtomic(file: string, pieces: Iterable<Uint8Array>): v
   syncFolder(folder);
 }
 
+/**
+ * Remove temporary files of writers that are gone from a folder and all folders in it. A live process of the same
+ * number keeps them for later.
+ */
+export function removeLeftovers(folder: string): void {
+  if (!fs.existsSync(folder)) return;
+  for (const name of fs.readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+    const writer = /^\..+\.(\d+)\.[0-9a-f]{12}\.tmp$/.exec(path.basename(name))?.[1];
+    if (writer === undefined) continue;
+    // A write ends before its call returns, so a file of this very process is of an earlier one with its number.
+    if (Number(writer) === process.pid || !isAlive(Number(writer))) fs.rmSync(path.join(folder, name), { force: true });
+  }
+}
+
+/** Is there a process of this number? */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** Make a rename durable. Windows cannot open folders and needs no such step. */
 function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;

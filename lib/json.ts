@@ -1,4 +1,8 @@
-/** JSON with errors that say where, and without the repeated names that `JSON.parse` passes over. */
+/**
+ * JSON with errors that say where, without the repeated names that `JSON.parse` passes over, and checked against a
+ * schema.
+ */
+import type { z } from 'zod';
 
 /**
  * The value of UTF-8 JSON. Throws an error with `source`, line and column where the bytes are not JSON or an
@@ -18,6 +22,17 @@ export function parseJson(bytes: Uint8Array, source: string): unknown {
     throw new Error(`${source}: ${where}: expected ${fault.expected}, found ${fault.found}`);
   }
   return JSON.parse(text) as unknown;
+}
+
+/** The value as the schema gives it. Throws an error with `source`, field, expected and found. */
+export function checkJson<T>(schema: z.ZodType<T>, value: unknown, source: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0];
+  const found = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown> | null)?.[key], value);
+  const text = JSON.stringify(found) as string | undefined ?? 'nothing';
+  const field = path.length > 0 ? `${path.join('.')}: ` : '';
+  throw new Error(`${source}: ${field}${message}; found ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`);
 }
 
 const endOfText = 'the end of the text';

@@ -8,14 +8,19 @@ import type { Experiment } from './experiment';
 import { projectFolder } from './files';
 import { readConfig, type Gpt2Config } from './gpt2';
 import { findModel, modelFiles } from './hub';
+import { lockFolder } from './lock';
 import {
-  groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder, type Grid, type Group,
+  gridFinished, groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder,
+  tidyRunFolder, type Grid, type Group, type Provenance,
 } from './runs';
 import { loadTask, taskFileName, type Example } from './tasks';
 import type { FromWorker, ToWorker } from './worker';
 
 export interface Progress {
-  /** training examples seen by all runs, of all epochs: now, of which before this start, and in the end */
+  /**
+   * training examples seen by all runs, of all epochs: now, of which before this start, and in the end; `done` falls
+   * back where a worker process died in the middle of an epoch
+   */
   readonly done: number;
   readonly resumed: number;
   readonly total: number;
@@ -32,9 +37,10 @@ export interface TrainingOptions {
 }
 
 /**
- * Train every run of the experiment that is not finished yet into data/runs/<name>, and read the grid.
- * Throws where the folder holds another configuration, where a worker fails, or when stopped (the message says
- * how to go on).
+ * Train every run of the experiment that is not finished yet into data/runs/<name>, and read the grid. A worker
+ * process that dies is replaced, and its runs go on from their last epoch. Throws where another process trains into
+ * the folder, where it holds another configuration, where a worker fails or dies again and again, or when stopped
+ * (the message says how to go on).
  */
 export async function trainGrid(name: string, experiment: Experiment, options: TrainingOptions = {}): Promise<Grid> {
   options.signal?.throwIfAborted();
@@ -49,25 +55,55 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   // The last bits of a sum depend on the number of threads: a run goes on with as many as it began with.
   const provenance = provenanceOf(
     { ...modelFiles(modelFolder), ...files }, Math.max(1, Math.floor(availableParallelism() / wanted)));
-  const { threads } = openRunFolder(folder, experiment, provenance).device;
-
+  if (gridFinished(folder, experiment)) {
+    openRunFolder(folder, experiment, provenance);
+    return readGrid(name);
+  }
   const tasks = new Map(experiment.tasks.map((task) => [task, trainingExamples(task, dataFolder, experiment)]));
-  const work = groupsOf(experiment).map((group) => {
-    const examples = tasks.get(group.task)!;
-    const epochs = groupFinished(folder, group) ? experiment.epochs : loadCheckpoint(folder, group)?.state.epochsDone ?? 0;
-    const anEpoch = examples.length * group.words.length;
-    const cost = group.words.length * operations(examples, config);
-    return { group, total: anEpoch * experiment.epochs, done: anEpoch * epochs, cost };
-  });
-  const open = work.filter(({ group }) => !groupFinished(folder, group)).sort((a, b) => b.cost - a.cost);
-  const resumed = work.reduce((sum, { done }) => sum + done, 0);
-  const total = work.reduce((sum, item) => sum + item.total, 0);
-  if (open.length > 0) {
-    const workers = Math.min(wanted, open.length);
-    const start = { kind: 'start', experiment, folder, threads } as const;
-    await runWorkers(start, workers, open.map(({ group }) => group), { done: resumed, resumed, total, note: '' }, options);
+  const release = lockFolder(folder, `run ${name}`);
+  try {
+    await trainInto(folder, experiment, { provenance, config, tasks, workers: wanted }, options);
+  } finally {
+    release();
   }
   return readGrid(name);
+}
+
+interface Resources {
+  readonly provenance: Provenance;
+  readonly config: Gpt2Config;
+  /** training examples by task */
+  readonly tasks: ReadonlyMap<string, readonly Example[]>;
+  readonly workers: number;
+}
+
+/** Train what is not finished in a folder that this process has locked. */
+async function trainInto(
+  folder: string, experiment: Experiment, { provenance, config, tasks, workers }: Resources, options: TrainingOptions,
+): Promise<void> {
+  const { device } = openRunFolder(folder, experiment, provenance);
+  tidyRunFolder(folder, experiment);
+  const work = groupsOf(experiment).map((group): Work => {
+    const examples = tasks.get(group.task)!;
+    const finished = groupFinished(folder, group);
+    const epochsDone = finished ? experiment.epochs : loadCheckpoint(folder, group)?.state.epochsDone ?? 0;
+    const cost = group.words.length * operations(examples, config);
+    return { group, finished, epochsDone, anEpoch: examples.length * group.words.length, cost };
+  });
+  const open = work.filter(({ finished }) => !finished).sort((a, b) => b.cost - a.cost).map(({ group }) => group);
+  if (open.length === 0) return;
+  const report = reporter(work, experiment.epochs, options);
+  await runWorkers({ kind: 'start', experiment, folder, device }, Math.min(workers, open.length), open, report, options);
+}
+
+/** A group, and how much of it is done before this start. */
+interface Work {
+  readonly group: Group;
+  readonly finished: boolean;
+  readonly epochsDone: number;
+  /** examples of an epoch, of all its runs */
+  readonly anEpoch: number;
+  readonly cost: number;
 }
 
 function trainingExamples(task: string, folder: string, { template, examples }: Experiment): readonly Example[] {
@@ -86,68 +122,121 @@ function parameterCount({ layers, dModel, vocabularySize }: Gpt2Config): number 
   return 12 * layers * dModel ** 2 + vocabularySize * dModel;
 }
 
+/** Deaths of worker processes without a new epoch in between that end the training. */
+const MOST_DEATHS = 3;
+
+/** What a worker tells of the group it is on, or that it died of the signal or exit code `how`. */
+type Report = (message: FromWorker | { readonly kind: 'died'; readonly how: string }, group: Group | undefined) => void;
+
 /** Hand the groups out, largest first, until all are done; the first failure stops all workers. */
 async function runWorkers(
-  start: ToWorker, count: number, groups: readonly Group[], before: Progress, options: TrainingOptions,
+  start: ToWorker, count: number, groups: readonly Group[], report: Report, { signal }: TrainingOptions,
 ): Promise<void> {
   const queue = [...groups];
-  const crew = Array.from({ length: count }, () => startWorker(start));
+  const crew = new Set<ChildProcess>();
   let failure: Error | undefined;
   const stop = (error: Error) => {
     failure ??= error;
     for (const worker of crew) if (worker.connected) send(worker, { kind: 'stop' });
   };
   const abort = () => stop(new Error('training stopped; run it again to go on from the last finished epochs'));
-  options.signal?.addEventListener('abort', abort);
+  /** One place in the crew: a worker and, when it dies, another that goes on with what it left. */
+  const fillPlace = async () => {
+    let group: Group | undefined;
+    for (let deaths = 0; deaths < MOST_DEATHS && !failure;) {
+      const worker = startWorker(start);
+      crew.add(worker);
+      let left = group;
+      const next = () => {
+        group = failure ? undefined : left ?? queue.shift();
+        left = undefined;
+        return group;
+      };
+      const how = await employ(worker, next, (message) => {
+        if (message.kind === 'epoch') deaths = 0;
+        report(message, group);
+      });
+      crew.delete(worker);
+      if (how === undefined || failure) return;
+      deaths += 1;
+      if (deaths === MOST_DEATHS) throw deathError(how, group);
+      report({ kind: 'died', how }, group);
+    }
+  };
+  signal?.addEventListener('abort', abort);
   process.on('SIGINT', abort);
   try {
-    const report = reporter(before, options);
-    await Promise.all(crew.map((worker) => (
-      employ(worker, () => (failure ? undefined : queue.shift()), report).catch(stop))));
+    await Promise.all(Array.from({ length: count }, () => fillPlace().catch(stop)));
   } finally {
-    options.signal?.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', abort);
     process.off('SIGINT', abort);
   }
   if (failure) throw failure;
 }
 
-/** Give a worker the next group whenever it is ready. Settles when its process has ended. */
+function deathError(how: string, group: Group | undefined): Error {
+  const where = group ? `${group.task}, seed ${group.seed}, words ${group.words.join(' ')}` : 'before its first runs';
+  return new Error(
+    `training worker (${where}): died ${MOST_DEATHS} times without a new epoch, last by ${how}; finished epochs are ` +
+    'saved; mend: SIGKILL mostly means too little memory: free some and run it again, or choose another run name ' +
+    'and fewer runs per step');
+}
+
+/**
+ * Give a worker the next group whenever it is ready. Settles when its process has ended: with undefined where all
+ * is done, with the signal or exit code where it died; rejects with what it failed of.
+ */
 function employ(
   worker: ChildProcess, next: () => Group | undefined, report: (message: FromWorker) => void,
-): Promise<void> {
+): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     let problem: Error | undefined;
+    let dismissed = false;
     worker.on('message', (message: FromWorker) => {
       report(message);
-      if (message.kind === 'failed') problem = new Error(`training worker failed: ${message.message}`);
+      if (message.kind === 'failed') {
+        problem = new Error(`training worker failed: ${message.message}`, { cause: message.stack });
+      }
       if (message.kind !== 'ready') return;
       const group = next();
       if (group) send(worker, { kind: 'group', group });
-      else worker.disconnect();
+      else {
+        dismissed = true;
+        worker.disconnect();
+      }
     });
     worker.on('error', (error) => {
       problem ??= new Error(`a training worker failed: ${error.message}`);
       if (worker.pid === undefined) reject(problem);
     });
     worker.on('exit', (code, signal) => {
-      if (code !== 0) problem ??= new Error(`a training worker ended with ${signal ?? `exit code ${code}`}`);
       if (problem) reject(problem);
-      else resolve();
+      else resolve(dismissed ? undefined : signal ?? `exit code ${code}`);
     });
   });
 }
 
 /** Adds what the workers tell to the progress and passes it on. */
-function reporter(before: Progress, { onProgress }: TrainingOptions): (message: FromWorker) => void {
-  let progress = before;
-  return (message) => {
-    if (message.kind === 'trained') progress = { ...progress, done: progress.done + message.examples };
-    if (message.kind === 'epoch') {
-      const { group, epoch, accuracy } = message;
-      progress = { ...progress, note: `${group.task} epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}` };
-    }
-    if (message.kind === 'trained' || message.kind === 'epoch') onProgress?.(progress);
+function reporter(work: readonly Work[], epochs: number, { onProgress }: TrainingOptions): Report {
+  const done = new Map(work.map(({ group, epochsDone, anEpoch }) => [group, epochsDone * anEpoch]));
+  const anEpoch = new Map(work.map((item) => [item.group, item.anEpoch]));
+  const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
+  const resumed = sum(done.values());
+  const total = epochs * sum(anEpoch.values());
+  let note = '';
+  return (message, group) => {
+    if (message.kind === 'begun') done.set(group!, message.epochsDone * anEpoch.get(group!)!);
+    if (message.kind === 'trained') done.set(group!, done.get(group!)! + message.examples);
+    if (message.kind === 'epoch') note = epochNote(message, group!);
+    if (message.kind === 'died') note = `${group?.task ?? 'a worker'} goes on from its last epoch after ${message.how}`;
+    if (message.kind === 'ready' || message.kind === 'failed') return;
+    onProgress?.({ done: sum(done.values()), resumed, total, note });
   };
+}
+
+function epochNote({ epoch, accuracy, stops }: Extract<FromWorker, { kind: 'epoch' }>, { task, words }: Group): string {
+  const stopped = stops.map(({ run, step, reason }) => `; ${words[run]} stopped at step ${step}: ${reason}`);
+  return `${task} epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}${stopped.join('')}`;
 }
 
 /**
@@ -159,7 +248,7 @@ const KEEP_FREED_MEMORY = {
 };
 
 function startWorker(start: ToWorker): ChildProcess {
-  const threads = start.kind === 'start' ? String(start.threads) : '1';
+  const threads = start.kind === 'start' ? String(start.device.threads) : '1';
   const worker = fork(join(projectFolder, 'lib', 'dist', 'worker.js'), {
     env: { ...process.env, ...KEEP_FREED_MEMORY, TF_NUM_INTRAOP_THREADS: threads },
     execArgv: [],

@@ -30,6 +30,16 @@ export interface EpochMetrics {
   /** mean over the steps of the epoch of the batch's mean label loss, in nats */
   readonly trainLoss: number[];
   readonly test: Evaluation[];
+  /** runs that have stopped so far; their training loss is NaN from then on, their test is of the prompt they keep */
+  readonly stops: readonly Stop[];
+}
+
+/** A run that stopped because a number was not finite: it keeps prompt and moments of the step before. */
+export interface Stop {
+  readonly run: number;
+  /** 1 … all steps */
+  readonly step: number;
+  readonly reason: string;
 }
 
 /** Everything that the next step depends on. Arrays are [run, promptTokens, dModel]. */
@@ -38,6 +48,7 @@ export interface TuningState {
   readonly prompts: Float32Array;
   readonly firstMoment: Float32Array;
   readonly secondMoment: Float32Array;
+  readonly stops: readonly Stop[];
 }
 
 export interface TuningHooks {
@@ -53,7 +64,7 @@ export function initialPrompts(model: Gpt2, tokenIds: readonly number[], promptT
 
 export function initialState(prompts: Float32Array): TuningState {
   const zeros = () => new Float32Array(prompts.length);
-  return { epochsDone: 0, prompts: prompts.slice(), firstMoment: zeros(), secondMoment: zeros() };
+  return { epochsDone: 0, prompts: prompts.slice(), firstMoment: zeros(), secondMoment: zeros(), stops: [] };
 }
 
 /**
@@ -72,6 +83,7 @@ export async function* tune(
   const current = {
     prompts: state.prompts.slice(), firstMoment: state.firstMoment.slice(), secondMoment: state.secondMoment.slice(),
   };
+  const stops = [...state.stops];
 
   for (let epoch = state.epochsDone + 1; epoch <= settings.epochs; epoch++) {
     const trainLoss = new Array<number>(runs).fill(0);
@@ -80,20 +92,23 @@ export async function* tune(
       const step = (epoch - 1) * stepsAnEpoch + i;
       const examples = batches[i].map((index) => task.train[index]);
       const { losses, gradient } = gradientOf(model, current.prompts, shape, examples, sharedText, settings, [seed, step]);
-      losses.forEach((loss, run) => (trainLoss[run] += loss / batches.length));
       const learningRate = settings.learningRate * (1 - step / totalSteps);
-      adamW(current, gradient, { learningRate, weightDecay: settings.weightDecay, step: step + 1 });
+      const schedule = { learningRate, weightDecay: settings.weightDecay, step: step + 1 };
+      stops.push(...stepRuns(current, losses, gradient, schedule, stops));
+      losses.forEach((loss, run) => (trainLoss[run] += stops.some((stop) => stop.run === run) ? NaN : loss / batches.length));
       await hooks.onStep?.(runs * examples.length);
     }
     const prompts = tf.tensor3d(current.prompts, shape);
-    const test = evaluate(model, prompts, task.test, { ...settings, sharedText });
+    // Of logits that are no numbers there is no accuracy either.
+    const test = evaluate(model, prompts, task.test, { ...settings, sharedText })
+      .map((result) => (Number.isFinite(result.loss) ? result : { loss: NaN, accuracy: NaN }));
     prompts.dispose();
     yield {
       state: {
         epochsDone: epoch, prompts: current.prompts.slice(), firstMoment: current.firstMoment.slice(),
-        secondMoment: current.secondMoment.slice(),
+        secondMoment: current.secondMoment.slice(), stops: [...stops],
       },
-      metrics: { epoch, trainLoss, test },
+      metrics: { epoch, trainLoss, test, stops: [...stops] },
     };
   }
 }
@@ -152,6 +167,40 @@ function withLayout<T>(layout: Layout, use: (layout: Layout) => T): T {
   }
 }
 
+/**
+ * One AdamW step, in place, of every run that has not stopped. A run whose loss, gradient or result is not
+ * finite keeps what it had before this step and is returned; the others do not notice.
+ */
+function stepRuns(
+  state: Moments, losses: Float32Array, gradient: Float32Array, schedule: Schedule, stops: readonly Stop[],
+): Stop[] {
+  const size = gradient.length / losses.length;
+  return [...losses].flatMap((loss, run) => {
+    if (stops.some((stop) => stop.run === run)) return [];
+    const of = (data: Float32Array): Float32Array => data.subarray(run * size, (run + 1) * size);
+    const own = {
+      prompts: of(state.prompts), firstMoment: of(state.firstMoment), secondMoment: of(state.secondMoment),
+    };
+    const reason = tryStep(own, loss, of(gradient), schedule);
+    return reason === undefined ? [] : [{ run, step: schedule.step, reason }];
+  });
+}
+
+/** AdamW where everything stays finite; else nothing changes, and why is returned. */
+function tryStep(own: Moments, loss: number, gradient: Float32Array, schedule: Schedule): string | undefined {
+  if (!Number.isFinite(loss)) return `loss is ${loss}`;
+  if (!gradient.every(Number.isFinite)) return 'gradient is not finite';
+  const next = {
+    prompts: own.prompts.slice(), firstMoment: own.firstMoment.slice(), secondMoment: own.secondMoment.slice(),
+  };
+  adamW(next, gradient, schedule);
+  for (const data of Object.values(next)) if (!data.every(Number.isFinite)) return 'prompt or moments are not finite';
+  own.prompts.set(next.prompts);
+  own.firstMoment.set(next.firstMoment);
+  own.secondMoment.set(next.secondMoment);
+  return undefined;
+}
+
 const BETA1 = 0.9;
 const BETA2 = 0.999;
 const EPSILON = 1e-8;
@@ -162,13 +211,20 @@ interface Moments {
   readonly secondMoment: Float32Array;
 }
 
+interface Schedule {
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  /** from 1 */
+  readonly step: number;
+}
+
 /**
  * One step of AdamW in place, as torch.optim.AdamW does it; `step` counts from 1. With weightDecay 0 it is
  * Adam. A prompt is a few thousand numbers, so this is plain TypeScript and its state is easy to save.
  */
 export function adamW(
   { prompts, firstMoment, secondMoment }: Moments, gradient: Float32Array,
-  { learningRate, weightDecay, step }: { learningRate: number; weightDecay: number; step: number },
+  { learningRate, weightDecay, step }: Schedule,
 ): void {
   const stepSize = learningRate / (1 - BETA1 ** step);
   const correction = Math.sqrt(1 - BETA2 ** step);

@@ -3,7 +3,7 @@
  * epoch. Processes rather than threads inside operations: below a billion parameters two single-threaded
  * processes do far more than one with two threads.
  */
-import { startBackend } from './backend';
+import { startBackend, type Device } from './backend';
 import { findData } from './data';
 import type { Experiment } from './experiment';
 import { loadGpt2, type Gpt2 } from './gpt2';
@@ -11,20 +11,24 @@ import { findModel } from './hub';
 import { loadCheckpoint, saveCheckpoint, saveFinished, type Checkpoint, type Group } from './runs';
 import { loadTask } from './tasks';
 import { singleToken } from './tokenizer';
-import { initialPrompts, initialState, tune } from './tuning';
+import { initialPrompts, initialState, tune, type Stop } from './tuning';
 
 /** From the parent: first `start`, then one `group` after another; `stop` ends after the step in progress. */
 export type ToWorker =
-  | { readonly kind: 'start'; readonly experiment: Experiment; readonly folder: string; readonly threads: number }
+  | { readonly kind: 'start'; readonly experiment: Experiment; readonly folder: string; readonly device: Device }
   | { readonly kind: 'group'; readonly group: Group }
   | { readonly kind: 'stop' };
 
-/** To the parent: ready for a group, examples trained since the last message, the end of an epoch, a failure. */
+/**
+ * To the parent: ready for a group, going on after so many epochs of it, examples trained since the last message, the
+ * end of an epoch with the runs that have stopped so far, a failure.
+ */
 export type FromWorker =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'begun'; readonly epochsDone: number }
   | { readonly kind: 'trained'; readonly examples: number }
-  | { readonly kind: 'epoch'; readonly group: Group; readonly epoch: number; readonly accuracy: number }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'epoch'; readonly epoch: number; readonly accuracy: number; readonly stops: readonly Stop[] }
+  | { readonly kind: 'failed'; readonly message: string; readonly stack?: string };
 
 class Stopped extends Error {}
 
@@ -38,7 +42,12 @@ function tell(message: FromWorker): void {
 
 async function start(message: Extract<ToWorker, { kind: 'start' }>): Promise<void> {
   settings = message;
-  await startBackend({ threads: message.threads });
+  const { device } = message;
+  const found = await startBackend({ threads: device.threads });
+  if (found.backend !== device.backend || found.kind !== device.kind) {
+    throw new Error(`backend: expected ${device.backend} on ${device.kind} as in ${message.folder}, ` +
+      `found ${found.backend} on ${found.kind} in a worker process; mend: npm run doctor`);
+  }
   model = loadGpt2(findModel(message.experiment.model));
   tell({ kind: 'ready' });
 }
@@ -49,8 +58,9 @@ async function train(group: Group): Promise<void> {
   const task = loadTask(name, {
     folder: findData(experiment.data), template: experiment.template, limit: experiment.examples ?? undefined,
   });
-  const fresh = () => initialState(initialPrompts(model, words.map(singleToken), experiment.promptTokens));
-  let checkpoint: Checkpoint = loadCheckpoint(folder, group) ?? { state: fresh(), history: [], metrics: [] };
+  const initial = initialPrompts(model, words.map(singleToken), experiment.promptTokens);
+  let checkpoint: Checkpoint = loadCheckpoint(folder, group) ?? { state: initialState(initial), history: [], metrics: [] };
+  tell({ kind: 'begun', epochsDone: checkpoint.state.epochsDone });
   const steps = tune(model, task, seed, words.length, experiment, checkpoint.state, { onStep: afterStep });
   for await (const { state, metrics } of steps) {
     checkpoint = {
@@ -58,9 +68,9 @@ async function train(group: Group): Promise<void> {
     };
     saveCheckpoint(folder, group, checkpoint);
     const accuracy = metrics.test.reduce((sum, test) => sum + test.accuracy, 0) / words.length;
-    tell({ kind: 'epoch', group, epoch: metrics.epoch, accuracy });
+    tell({ kind: 'epoch', epoch: metrics.epoch, accuracy, stops: metrics.stops });
   }
-  saveFinished(folder, group, checkpoint, model.config.dModel);
+  saveFinished(folder, group, checkpoint, model.config.dModel, initial);
   tell({ kind: 'ready' });
 }
 
@@ -78,12 +88,12 @@ function handle(message: ToWorker): void {
   }
   const work = message.kind === 'start' ? start(message) : train(message.group);
   work.catch((error: Error) => {
-    if (!(error instanceof Stopped)) tell({ kind: 'failed', message: error.stack ?? error.message });
+    if (!(error instanceof Stopped)) tell({ kind: 'failed', message: error.message, stack: error.stack });
     if (process.connected) process.disconnect();
   });
 }
 
 // The parent decides when to stop: a Ctrl-C in its terminal reaches this process too.
-process.on('SIGINT', () => (stopping = true));
+process.on('SIGINT', () => undefined);
 process.on('message', handle);
 process.on('disconnect', () => (stopping = true));

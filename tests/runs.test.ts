@@ -7,8 +7,8 @@ import test, { after } from 'node:test';
 import { configure, type Experiment } from '../lib/experiment';
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../lib/files';
 import {
-  groupFinished, groupsOf, loadCheckpoint, openRunFolder, promptsOf, readGrid, runFolder, saveCheckpoint, saveFinished,
-  type Checkpoint, type Group, type Provenance,
+  gridWarnings, groupFinished, groupsOf, loadCheckpoint, openRunFolder, promptsOf, readGrid, runFolder, saveCheckpoint,
+  saveFinished, tidyRunFolder, type Checkpoint, type Group, type Provenance,
 } from '../lib/runs';
 import { openSafetensors } from '../lib/safetensors';
 
@@ -37,14 +37,15 @@ function checkpointOf(runs: number, epochs: number, first = 0): Checkpoint {
   return {
     state: {
       epochsDone: epochs, prompts: history[epochs - 1],
-      firstMoment: numbers(runs, 8).map((x) => x / 3), secondMoment: numbers(runs, 9).map((x) => x / 7),
+      firstMoment: numbers(runs, 8).map((x) => x / 3), secondMoment: numbers(runs, 9).map((x) => x / 7), stops: [],
     },
     history,
     metrics: history.map((_, i) => ({
       epoch: i + 1,
       trainLoss: Array.from({ length: runs }, (__, run) => 3.1 + first + run - i),
       test: Array.from({ length: runs }, (__, run) => (
-        { loss: 4.2 + first + run - i, accuracy: 0.1 * (first + run) + 0.5 * i })),
+        { loss: 4.2 + first + run - i, accuracy: 0.001 * (first + run) + 0.5 * i })),
+      stops: [],
     })),
   };
 }
@@ -99,7 +100,7 @@ test('Finished groups become a folder a run, whatever the words, and their check
   groupsOf(experiment).forEach((group, i) => {
     const checkpoint = checkpointOf(group.words.length, 2, 2 * i);
     saveCheckpoint(folder, group, checkpoint);
-    saveFinished(folder, group, checkpoint, 3);
+    saveFinished(folder, group, checkpoint, 3, numbers(group.words.length, 0));
     assert.ok(groupFinished(folder, group));
     assert.equal(loadCheckpoint(folder, group), undefined);
   });
@@ -139,7 +140,7 @@ test('Prompts that do not fit the configuration are refused with the file and bo
   const file = path.join(folder, 'experiment.json');
   const stored = readJson(file) as { experiment: Experiment };
   writeJsonAtomic(file, { ...stored, experiment: { ...experiment, epochs: 3 } });
-  assert.throws(() => readGrid(name), /cat-0\/prompts\.safetensors: expected \[3, 2, …\].*found \[2, 2, 3\] and 2/);
+  assert.throws(() => readGrid(name), /cat-0\/prompts\.safetensors: expected \[3, 2, …\].*found \[2, 2, 3\] and 2; mend: delete .*cat-0 and run notebook 02/);
   writeJsonAtomic(file, { ...stored, experiment: { ...experiment, epochs: 'two' } });
   assert.throws(() => readGrid(name), /experiment\.json: epochs: .*found "two"/);
   writeJsonAtomic(file, stored);
@@ -161,6 +162,9 @@ test('A folder made with another configuration, backend or file is refused with 
   refused({ ...experiment, runsPerStep: 1 }, provenance, /runsPerStep: this run was made with 2, now asked for 1/);
   const wasm: Provenance = { ...provenance, device: { ...provenance.device, backend: 'wasm' } };
   refused(experiment, wasm, /backend: this run was made with "native", now asked for "wasm"/);
+  const gpu: Provenance = { ...provenance, device: { ...provenance.device, kind: 'GPU' } };
+  refused(experiment, gpu, /kind of device: this run was made with "CPU", now asked for "GPU"/);
+  refused(experiment, { ...provenance, hashes: {} }, /SHA-256 of model\.safetensors: .* "ab", now asked for nothing/);
   refused(
     experiment, { ...provenance, hashes: { 'model.safetensors': 'cd' } },
     /model\.safetensors: this run was made with "ab", now asked for "cd"; mend: choose another run name, or delete/);
@@ -171,4 +175,78 @@ test('A run name is a plain folder name.', () => {
   for (const wrong of ['', '.', '..', '.hidden', 'a/b', '../a', 'a b', 'a\\b', 'a\n']) {
     assert.throws(() => runFolder(wrong), /run name: /, JSON.stringify(wrong));
   }
+});
+
+test('Numbers that were changed, and results of another run in their place, are refused.', () => {
+  const fileOf = (run: string, file: string) => path.join(runFolder(name), 'present_past', run, file);
+  const changed = (file: string, bytes: Uint8Array, message: RegExp) => {
+    const before = fs.readFileSync(file);
+    writeFileAtomic(file, bytes);
+    assert.throws(() => readGrid(name), message);
+    writeFileAtomic(file, before);
+    assert.equal(readGrid(name).runs.length, 6);
+  };
+  const prompts = fileOf('cat-0', 'prompts.safetensors');
+  const flipped = fs.readFileSync(prompts);
+  flipped[flipped.length - 1] ^= 1;
+  changed(prompts, flipped, /cat-0\/prompts\.safetensors: sha256: .*damaged or changed; mend: delete .*cat-0 and run/);
+  changed(prompts, fs.readFileSync(fileOf('cat-2', 'prompts.safetensors')), /cat-0\/prompts\.safetensors: sha256: /);
+  const metrics = fileOf('cat-0', 'metrics.json');
+  changed(metrics, Buffer.from(fs.readFileSync(metrics, 'utf8').replace('3.1', '3.2')), /cat-0\/prompts.* sha256: /);
+  changed(metrics, Buffer.from('[]'), /cat-0\/metrics\.json: .*; found \[\]/);
+  changed(metrics, Buffer.from('{"epoch": 1}'), /cat-0\/metrics\.json: .*expected array/);
+});
+
+test('A run that stopped, and a prompt that did not change, are in the metrics and among the warnings.', () => {
+  const stoppedName = `${name}-stopped`;
+  const folder = runFolder(stoppedName);
+  try {
+    openRunFolder(folder, { ...experiment, words: ['cat', '/'], seeds: [0] }, provenance);
+    const whole = checkpointOf(2, 2);
+    const stops = [{ run: 1, step: 7, reason: 'loss is NaN' }];
+    const metrics = whole.metrics.map((epoch, i) => (i === 0 ? epoch : { ...epoch, trainLoss: [3, NaN], stops }));
+    const checkpoint = { state: { ...whole.state, stops }, history: whole.history, metrics };
+    const group = { task: 'present_past', seed: 0, words: ['cat', '/'] };
+    saveCheckpoint(folder, group, checkpoint);
+    assert.deepEqual(loadCheckpoint(folder, group), checkpoint);
+    const start = Float32Array.of(...numbers(1, 0), ...whole.history[1].subarray(6));
+    saveFinished(folder, group, checkpoint, 3, start);
+    const grid = readGrid(stoppedName);
+    assert.deepEqual(grid.runs[1].metrics[1], {
+      epoch: 2, trainLoss: NaN, testLoss: 4.2, testAccuracy: 0.001 + 0.5,
+      stoppedAt: 7, stopReason: 'loss is NaN', unchanged: true,
+    });
+    assert.deepEqual(Object.keys(grid.runs[0].metrics[1]), ['epoch', 'trainLoss', 'testLoss', 'testAccuracy']);
+    assert.deepEqual(gridWarnings(grid), [
+      'present_past, /, seed 0: stopped at step 7: loss is NaN',
+      'present_past, /, seed 0: the prompt is the same as before training',
+    ]);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('Tidying removes temporary files of dead processes and checkpoints of what is done, and nothing else.', () => {
+  const folder = runFolder(name);
+  const [group] = groupsOf(experiment);
+  const kept = fs.readdirSync(folder, { recursive: true });
+  saveCheckpoint(folder, group, checkpointOf(2, 1));
+  const dead = 2 ** 22 + 1; // above Linux' largest process number
+  fs.writeFileSync(path.join(folder, 'present_past', `.metrics.json.${dead}.0123456789ab.tmp`), '[');
+  fs.writeFileSync(path.join(folder, `.experiment.json.${process.pid}.0123456789ab.tmp`), '{');
+  const alive = path.join(folder, `.experiment.json.${process.ppid}.0123456789ab.tmp`);
+  fs.writeFileSync(alive, '{');
+  tidyRunFolder(folder, experiment);
+  assert.ok(fs.existsSync(alive));
+  fs.rmSync(alive);
+  assert.deepEqual(fs.readdirSync(folder, { recursive: true }), kept);
+});
+
+test('A word whose name is too long for a file system gets a shorter one.', () => {
+  const word = 'ÃÂ'.repeat(32); // one token of GPT-2
+  const folder = path.join(temporary, 'long-word');
+  const group: Group = { task: 'present_past', seed: 0, words: [word, word.slice(0, 32)] };
+  saveFinished(folder, group, checkpointOf(2, 1), 3, numbers(2, 0));
+  assert.ok(groupFinished(folder, group));
+  assert.equal(fs.readdirSync(path.join(folder, 'present_past')).length, 2);
 });

@@ -9,7 +9,7 @@ import { currentDevice, startBackend } from '../lib/backend';
 import { configure, type Experiment } from '../lib/experiment';
 import { projectFolder, readJson, sha256File, writeJsonAtomic } from '../lib/files';
 import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
-import { promptsOf, readGrid, runFolder, type Grid } from '../lib/runs';
+import { gridWarnings, promptsOf, readGrid, runFolder, type Grid } from '../lib/runs';
 import { loadTask } from '../lib/tasks';
 import { singleToken, vocabularySize } from '../lib/tokenizer';
 import { trainGrid, type Progress, type TrainingOptions } from '../lib/training';
@@ -19,7 +19,7 @@ import { relativeError, writeTinyModel } from './gpt2-fixtures';
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-training-'));
 const modelFolder = path.join(temporary, 'model');
 const dataFolder = path.join(temporary, 'data');
-const names = ['whole', 'broken', 'long'];
+const names = ['whole', 'broken', 'deadly', 'wild', 'twice', 'long'];
 const nameOf = (name: string) => `test-${process.pid}-${name}`;
 
 const experiment: Experiment = {
@@ -125,37 +125,89 @@ test('A finished grid is read without training again.', async () => {
   assert.deepEqual(resultFiles('whole'), before);
 });
 
-test('Training that is killed, and stopped, goes on to bit-identical results, with any number of workers.', async () => {
-  const workers: childProcess.ChildProcess[] = [];
+/** Call `work` while `onFork` sees every worker process that is started. */
+async function watchingWorkers<T>(onFork: (worker: childProcess.ChildProcess) => void, work: () => Promise<T>): Promise<T> {
   const real = childProcess.fork;
   const watched = (...args: Parameters<typeof real>) => {
     const worker = real(...args);
-    workers.push(worker);
+    onFork(worker);
     return worker;
   };
   const library = require('node:child_process') as typeof childProcess;
   const fork = mock.method(library, 'fork', watched as typeof real);
-  const kill = ({ note }: Progress) => {
-    if (note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
-  };
   try {
-    await assert.rejects(train('broken', { workers: 2, onProgress: kill }), /a training worker ended with SIGKILL/);
+    return await work();
   } finally {
     fork.mock.restore();
   }
-  assert.equal(workers.length, 2);
+}
+
+test('A worker that is killed is replaced and its runs go on, after a stop too; nothing differs in the end.', async () => {
+  const workers: childProcess.ChildProcess[] = [];
+  const stop = new AbortController();
+  const onProgress = ({ note }: Progress) => {
+    if (workers.length === 2 && note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
+    if (note.includes('epoch 3')) stop.abort();
+  };
+  const seen: Progress[] = [];
+  await watchingWorkers((worker) => workers.push(worker), () => assert.rejects(
+    train('broken', { workers: 2, signal: stop.signal, onProgress: (now) => { seen.push(now); onProgress(now); } }),
+    /training stopped; run it again to go on/));
+  assert.equal(workers.length, 4, 'each of the two is replaced once');
+  assert.ok(seen.some(({ note }) => /^(animals|colours) goes on from its last epoch after SIGKILL$/.test(note)));
   assert.throws(() => readGrid(nameOf('broken')), /not trained to the end yet; run notebook 02-prompt-tuning/);
 
-  const stop = new AbortController();
-  const abort = ({ note }: Progress) => {
-    if (note.includes('epoch 2')) stop.abort();
-  };
-  await assert.rejects(
-    train('broken', { workers: 1, onProgress: abort, signal: stop.signal }), /training stopped; run it again to go on/);
   const { progress } = await train('broken', { workers: 1 });
-  assert.ok(progress[0].resumed >= 2 * 2 * 8, 'the finished epochs must count');
+  assert.ok(progress[0].resumed >= 2 * 3 * 8, 'the finished epochs must count');
   assert.equal(progress.at(-1)?.done, total);
+  assert.ok([...seen, ...progress].every(({ done }) => done <= total));
   assert.deepEqual(resultFiles('broken'), resultFiles('whole'));
+});
+
+test('A worker that dies again and again ends the training, by the name of its runs.', async () => {
+  const small = { ...experiment, tasks: ['colours'], seeds: [0] };
+  let started = 0;
+  const killAtFirstStep = (worker: childProcess.ChildProcess) => {
+    started++;
+    worker.on('message', ({ kind }: { kind: string }) => {
+      if (kind === 'trained') worker.kill('SIGKILL');
+    });
+  };
+  const progress: Progress[] = [];
+  await watchingWorkers(killAtFirstStep, () => assert.rejects(
+    trainGrid(nameOf('deadly'), small, { workers: 1, onProgress: (now) => progress.push(now) }),
+    /^Error: training worker \(colours, seed 0, words cat book\): died 3 times without a new epoch, last by SIGKILL; .*mend: /));
+  assert.equal(started, 3);
+  assert.ok(progress.every(({ done }) => done <= 16), 'the examples of the first epoch count once');
+  const { message } = await trainGrid(nameOf('deadly'), small, { workers: 1 }).then(
+    (grid) => ({ message: `${grid.runs.length} runs` }), (error: Error) => error);
+  assert.equal(message, '2 runs', 'the lock is released, and training goes on');
+});
+
+test('A run whose numbers are no longer finite stops by itself; the result says so.', async () => {
+  const wild = { ...experiment, tasks: ['colours'], seeds: [0], epochs: 1, learningRate: 1e38 };
+  const notes: string[] = [];
+  const grid = await trainGrid(nameOf('wild'), wild, { workers: 1, onProgress: ({ note }) => notes.push(note) });
+  for (const { metrics: [last], prompts } of grid.runs) {
+    // the first step, of 1e38, leads to a float32; the second would not
+    assert.deepEqual([last.stoppedAt, last.stopReason], [2, 'prompt or moments are not finite']);
+    assert.ok(Number.isNaN(last.trainLoss));
+    assert.ok(prompts.data.every(Number.isFinite));
+  }
+  assert.match(notes.at(-1)!, /^colours epoch 1, .*; cat stopped at step 2: prompt or moments are not finite; book stopped/);
+  assert.equal(gridWarnings(grid).length, 2);
+});
+
+test('While one training works on a folder another is refused with its process and time.', async () => {
+  const stop = new AbortController();
+  let second: Promise<unknown> | undefined;
+  const onProgress = () => {
+    second ??= train('twice', { workers: 1 }).catch((error: Error) => error.message).finally(() => stop.abort());
+  };
+  await assert.rejects(train('twice', { workers: 1, signal: stop.signal, onProgress }), /training stopped/);
+  assert.match(
+    String(await second),
+    new RegExp(`^run test-\\d+-twice: process ${process.pid} works on it since \\d{4}-\\d\\d-\\d\\dT.*Z; mend: wait for it`));
 });
 
 test('A run that was made otherwise is refused with the field, what it was and what is asked for.', async () => {

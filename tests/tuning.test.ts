@@ -175,3 +175,42 @@ test('Each step is told with its examples; an error thrown there stops the train
   assert.equal(tf.memory().numTensors, before);
   assert.deepEqual(state.prompts, initial, 'the state handed in is changed');
 });
+
+test('A run whose numbers are not finite stops at that step and keeps its last finite state; the others go on.', async () => {
+  const healthy = await train(words);
+  const size = promptTokens * model.config.dModel;
+  const own = (data: Float32Array, run: number) => data.subarray(run * size, (run + 1) * size);
+  const damaged = (number: number) => {
+    const state = initialState(initialPrompts(model, words, promptTokens));
+    state.prompts[size + 1] = number;
+    return state;
+  };
+  for (const [number, reason] of [[NaN, 'loss is NaN'], [Infinity, 'loss is NaN']] as const) {
+    const start = damaged(number);
+    const epochs = await train(words, {}, start);
+    const stops = [{ run: 1, step: 1, reason }];
+    epochs.forEach(({ state, metrics }, i) => {
+      assert.deepEqual([state.stops, metrics.stops], [stops, stops]);
+      assert.deepEqual([metrics.trainLoss[1], metrics.test[1]], [NaN, { loss: NaN, accuracy: NaN }]);
+      assert.deepEqual(own(state.prompts, 1), own(start.prompts, 1));
+      assert.ok(own(state.firstMoment, 1).every((value) => value === 0));
+      for (const run of [0, 2]) {
+        for (const data of ['prompts', 'firstMoment', 'secondMoment'] as const) {
+          assert.deepEqual(own(state[data], run), own(healthy[i].state[data], run));
+        }
+        assert.deepEqual(
+          [metrics.trainLoss[run], metrics.test[run]], [healthy[i].metrics.trainLoss[run], healthy[i].metrics.test[run]]);
+      }
+    });
+    assert.deepEqual(await train(words, {}, epochs[0].state), epochs.slice(1), 'continued, it stays stopped');
+  }
+});
+
+test('A step that leads to numbers beyond float32 stops the run at the next; steps count from 1.', async () => {
+  const epochs = await train(words.slice(0, 1), { learningRate: 3e38, epochs: 2 });
+  const [{ step, reason }] = epochs[0].state.stops;
+  assert.deepEqual([step, reason], [2, 'loss is NaN']);
+  assert.ok(last(epochs).state.prompts.every(Number.isFinite));
+  assert.deepEqual(last(epochs).state.prompts, epochs[0].state.prompts);
+  assert.deepEqual(last(epochs).state.stops, epochs[0].state.stops);
+});

@@ -1,0 +1,114 @@
+/**
+ * One process at a time in a folder. The lock is a file that says who holds it; that of a dead process is taken
+ * over. Libraries tell a dead holder by the age of its file, which a stopped or very busy process cannot keep young.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { isAlive } from './files';
+import { checkJson, parseJson } from './json';
+
+const OWNER = z.strictObject({
+  pid: z.int().min(1),
+  host: z.string(),
+  /** when the lock was taken, ISO 8601 */
+  since: z.string(),
+  /** on Linux: boot and tick at which the process started, which tell it from a later one of the same number */
+  processStart: z.string().nullable(),
+});
+type Owner = z.infer<typeof OWNER>;
+
+/**
+ * Take the lock of a folder, which is made where it is missing; call the result to release it. Throws with
+ * process, host and time where a live process, or one on another machine, holds it.
+ */
+export function lockFolder(folder: string, what: string): () => void {
+  const file = join(folder, '.lock');
+  const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
+  const owner: Owner = {
+    pid: process.pid, host: hostname(), since: new Date().toISOString(), processStart: processStart(process.pid),
+  };
+  const text = JSON.stringify(owner);
+  mkdirSync(folder, { recursive: true });
+  const mine = join(folder, `..lock.${unique}.tmp`);
+  try {
+    writeFileSync(mine, text, { flag: 'wx' });
+    while (!tryLink(mine, file)) {
+      const found = readIfThere(file);
+      if (found !== undefined) takeAway(file, found, `${file}.${unique}.tmp`, what);
+    }
+  } finally {
+    rmSync(mine, { force: true });
+  }
+  return () => {
+    if (readIfThere(file) === text) rmSync(file, { force: true });
+  };
+}
+
+/** Remove the lock of a dead holder. Throws where the holder may be alive. */
+function takeAway(file: string, found: string, aside: string, what: string): void {
+  const owner = checkJson(OWNER, parseJson(Buffer.from(found), file), `${file}; mend: delete it if nothing uses the folder`);
+  const { pid, host, since } = owner;
+  if (host !== hostname()) {
+    throw new Error(`${what}: process ${pid} on ${host} took it at ${since}, and whether that still runs cannot be ` +
+      `seen from ${hostname()}; mend: stop it there, or delete ${file} if it is gone`);
+  }
+  if (isHolder(owner)) {
+    throw new Error(`${what}: process ${pid} works on it since ${since}; mend: wait for it, or stop it`);
+  }
+  // By way of another name: another process may have done the same in the meantime and hold the lock now.
+  try {
+    renameSync(file, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (readIfThere(aside) !== found) tryLink(aside, file);
+  rmSync(aside, { force: true });
+}
+
+/** Is the process that took the lock still there, and not another one that got its number later? */
+function isHolder({ pid, processStart: start }: Owner): boolean {
+  if (!isAlive(pid)) return false;
+  const now = processStart(pid);
+  return start === null || now === null || start === now;
+}
+
+/** Linux: boot id and start of a process in ticks since then (proc(5), stat field 22); null where unknown. */
+function processStart(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    // The name, field 2, is in parentheses and may hold anything; field 3, the state, follows it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return /[ZX]/.test(fields[0]) ? 'ended, its parent has not noticed' : `${boot} ${fields[19]}`;
+  } catch {
+    return null;
+  }
+}
+
+/** A second name for the file unless the name is taken; a copy where the file system knows no second names. */
+function tryLink(from: string, to: string): boolean {
+  for (const make of [linkSync, (a: string, b: string) => copyFileSync(a, b, constants.COPYFILE_EXCL)]) {
+    try {
+      make(from, to);
+      return true;
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return false;
+      if (make !== linkSync || !['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code)) throw error;
+    }
+  }
+  return false;
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
