@@ -25,8 +25,6 @@ export interface EvaluationOptions {
   readonly batchSize: number;
   /** greedy tokens */
   readonly newTokens: number;
-  /** text tokens that all examples share; default: found in `examples` */
-  readonly sharedText?: number;
 }
 
 /** Label tokens in one pass: bounds the logits, the widest tensor, to about 64 MB at GPT-2's vocabulary. */
@@ -40,7 +38,7 @@ export function evaluate(
   model: Gpt2, prompts: tf.Tensor3D, examples: readonly Example[], options: EvaluationOptions,
 ): Evaluation[] {
   const runs = prompts.shape[0];
-  const sharedText = options.sharedText ?? sharedTextLength(examples);
+  const sharedText = sharedTextLength(examples);
   const losses: number[][] = Array.from({ length: runs }, () => []);
   const verdicts: Verdict[][] = Array.from({ length: runs }, () => []);
   for (const part of passes(examples, runs, options.batchSize)) {

@@ -35,8 +35,8 @@ export interface Experiment {
   readonly newTokens: number;
   /** most training examples of a task (and a quarter as many test examples), for trials; null: all */
   readonly examples: number | null;
-  /** runs that train in one step; part of the configuration since it decides the last bits of every sum */
-  readonly runsPerStep: number;
+  /** runs that train in one step, which decides the last bits of every sum; 'auto': as many as the memory holds */
+  readonly runsPerStep: number | 'auto';
 }
 
 const WORDS = ['cat', 'dog', 'bird', 'book', 'house', 'chair', 'table', 'pen', 'paper', 'water'];
@@ -57,7 +57,7 @@ const PAPER: Omit<Experiment, 'preset'> = {
   template: 'plain',
   newTokens: 5,
   examples: null,
-  runsPerStep: 10,
+  runsPerStep: 'auto',
 };
 
 /** What the authors' code ran: AdamW, GPT-2's dropout left on, a lone space token before the label. */
@@ -99,7 +99,7 @@ const SCHEMA = z.strictObject({
   template: z.enum(['plain', 'trailing-space']),
   newTokens: z.int().min(1).max(50),
   examples: z.int().min(4).nullable(),
-  runsPerStep: z.int().min(1).max(1000),
+  runsPerStep: z.union([z.literal('auto'), z.int().min(1).max(1000)]),
 });
 
 /**
@@ -166,7 +166,7 @@ export function parameter(name: string, value: unknown, environment: NodeJS.Proc
 
 function parsed(text: string, like: unknown, name: string): unknown {
   if (Array.isArray(like)) return text.split(',').map((part) => parsed(part.trim(), like[0], name));
-  if (typeof like === 'string') return text;
+  if (text === like || (typeof like === 'string' && like !== 'auto')) return text;
   const value = Number(text);
   if (text.trim() === '' || Number.isNaN(value)) throw new Error(`SOFT_PROMPTS_${name}: expected a number, found ${text}`);
   return value;

@@ -10,7 +10,7 @@ import { attention, attentionGradient, type AttentionState, type Wanted } from '
 import type { Block, Gpt2 } from './gpt2';
 import { disposeLayout, layOut, type Layout, type Sequence } from './layout';
 import {
-  dropOut, gelu, geluWithDerivative, linear, linearGradient, logSoftmax, normalize, normalizeGradient,
+  dropOut, gelu, geluWithDerivative, linear, linearGradient, logSoftmax, normalize, normalizeGradient, timesTransposed,
   type DropoutMasks, type Normalized,
 } from './ops';
 
@@ -34,7 +34,7 @@ interface BlockState {
 
 /** Evaluate prompts [run, promptTokens, dModel] on a layout. Leaves no tensor behind. */
 export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): LabelResult {
-  return tf.tidy(() => {
+  const tensors = tf.tidy(() => {
     let x = embed(model, prompts, layout);
     model.blocks.forEach((block, i) => {
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
@@ -42,9 +42,13 @@ export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): 
     });
     const logProbabilities = logSoftmax(unembed(model, finalNorm(model, x).output));
     const losses = tf.neg(tf.gatherND(logProbabilities, labelIndices(layout)));
-    const predictions = tf.argMax(logProbabilities, -1);
-    return { losses: losses.dataSync() as Float32Array, predictions: predictions.dataSync() as Int32Array };
+    return { losses, predictions: tf.argMax(logProbabilities, -1) };
   });
+  // Read outside: tidy walks through every number of an array that it returns.
+  const losses = tensors.losses.dataSync() as Float32Array;
+  const predictions = tensors.predictions.dataSync() as Int32Array;
+  tf.dispose(tensors);
+  return { losses, predictions };
 }
 
 /**
@@ -78,12 +82,12 @@ export function promptGradient(
     dx = replace(dx, () => blockGradient(model.blocks[i], dx, states[i], model, layout, i === last, i === 0));
     tf.dispose(states[i] as unknown as tf.TensorContainerObject);
   }
-  const gradient = tf.tidy(() => {
+  dx = replace(dx, () => {
     const { runs, promptTokens, prefixTokens } = layout;
-    const masked = embeddingMask ? tf.mul(dx, tf.slice(embeddingMask, [0, 0], dx.shape as [number, number])) : dx;
-    return tf.slice(masked.reshape([runs, prefixTokens, -1]), [0, 0, 0], [runs, promptTokens, -1])
-      .dataSync() as Float32Array;
+    const masked = embeddingMask ? tf.mul(dx, tf.slice(embeddingMask, [0, 0], dx.shape)) : dx;
+    return tf.slice(masked.reshape([runs, prefixTokens, -1]), [0, 0, 0], [runs, promptTokens, -1]).reshape([runs, -1]);
   });
+  const gradient = dx.dataSync() as Float32Array;
   const tokenLosses = head.losses.dataSync();
   tf.dispose([dx, head.losses, ...(embeddingMask ? [embeddingMask] : [])]);
   const losses = new Float32Array(layout.runs);
@@ -200,8 +204,9 @@ function finalNorm(model: Gpt2, x: tf.Tensor2D): { output: tf.Tensor2D; norm: No
   return { output: tf.add(tf.mul(norm.value, model.finalScale), model.finalShift) as tf.Tensor2D, norm };
 }
 
-function unembed(model: Gpt2, h: tf.Tensor2D): tf.Tensor2D {
-  return model.unembedding ? tf.matMul(h, model.unembedding) : tf.matMul(h, model.tokenEmbedding, false, true);
+/** Logits [labels, vocabulary]. */
+function unembed({ unembedding, tokenEmbedding }: Gpt2, h: tf.Tensor2D): tf.Tensor2D {
+  return unembedding ? tf.matMul(h, unembedding) : timesTransposed(h, tokenEmbedding);
 }
 
 /** Weight of each label token in its run's mean loss. */

@@ -20,12 +20,15 @@ import { pointsFrom, type PromptLabel, type PromptSet } from './points';
 import { openSafetensors, writeSafetensors, type Tensor } from './safetensors';
 import type { EpochMetrics, TuningState } from './tuning';
 
-/** Runs of one task and seed that train in one step. */
-export interface Group {
+/** What tells a run of an experiment from the others. */
+export interface RunName {
   readonly task: string;
+  readonly word: string;
   readonly seed: number;
-  readonly words: readonly string[];
 }
+
+/** Runs that train in one step. */
+export type Group = readonly RunName[];
 
 /** One epoch of one run. What is no finite number is NaN here and null in the file. */
 export interface RunMetrics {
@@ -43,10 +46,7 @@ export interface RunMetrics {
   readonly unchanged?: true;
 }
 
-export interface Run {
-  readonly task: string;
-  readonly word: string;
-  readonly seed: number;
+export interface Run extends RunName {
   readonly metrics: readonly RunMetrics[];
   /** [epochs, promptTokens, dModel]: after each epoch */
   readonly prompts: Tensor;
@@ -63,6 +63,8 @@ export interface Grid {
 
 export interface Provenance {
   readonly device: Device;
+  /** runs that train in one step, where the configuration leaves the choice open */
+  readonly runsPerStep: number;
   readonly node: string;
   /** SHA-256 of the model's weights and of each task list */
   readonly hashes: Readonly<Record<string, string>>;
@@ -94,6 +96,8 @@ const RECORD = z.strictObject({
   device: z.looseObject({
     backend: z.enum(BACKEND_NAMES), kind: z.string().min(1), threads: z.int().min(1), version: z.string(),
   }),
+  // Runs older than this field were grouped by their own rule; it only matters while a run trains.
+  runsPerStep: z.int().min(1).default(10),
   node: z.string(),
   hashes: z.record(z.string(), z.string()),
 });
@@ -106,14 +110,14 @@ export function runFolder(name: string): string {
   return join(RUNS_FOLDER, name);
 }
 
-/** The groups of an experiment, in the order of its tasks, seeds and words. */
-export function groupsOf(experiment: Experiment): Group[] {
-  const { tasks, seeds, words, runsPerStep } = experiment;
-  return tasks.flatMap((task) => seeds.flatMap((seed) => {
-    const count = Math.ceil(words.length / runsPerStep);
-    return Array.from({ length: count }, (_, i) => (
-      { task, seed, words: words.slice(i * runsPerStep, (i + 1) * runsPerStep) }));
-  }));
+/**
+ * The groups of an experiment. Tasks change fastest, so that each group has some of every task and all groups take
+ * about as long.
+ */
+export function groupsOf({ tasks, seeds, words }: Experiment, runsPerStep: number): Group[] {
+  const runs = seeds.flatMap((seed) => words.flatMap((word) => tasks.map((task) => ({ task, word, seed }))));
+  return Array.from({ length: Math.ceil(runs.length / runsPerStep) }, (_, i) => (
+    runs.slice(i * runsPerStep, (i + 1) * runsPerStep)));
 }
 
 function readRecord(file: string): { experiment: Experiment } & Provenance {
@@ -131,8 +135,8 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
     writeJsonAtomic(file, { experiment, ...provenance });
     return provenance;
   }
-  const { experiment: made, device, node, hashes } = readRecord(file);
-  const found = comparedFields(made, { device, node, hashes });
+  const { experiment: made, ...existing } = readRecord(file);
+  const found = comparedFields(made, existing);
   const wanted = comparedFields(experiment, provenance);
   for (const field of new Set([...wanted.keys(), ...found.keys()])) {
     if (wanted.get(field) !== found.get(field)) {
@@ -141,7 +145,7 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
         `now asked for ${wanted.get(field) ?? 'nothing'}; mend: choose another run name, or delete ${folder}`);
     }
   }
-  return { device, node, hashes };
+  return existing;
 }
 
 /** What must be the same for results to lie in one folder, as JSON by name. */
@@ -152,9 +156,9 @@ function comparedFields(experiment: Experiment, { device, hashes }: Provenance):
 }
 
 /** Remove what killed processes left behind: temporary files, and checkpoints of groups that are done. */
-export function tidyRunFolder(folder: string, experiment: Experiment): void {
+export function tidyRunFolder(folder: string, groups: readonly Group[]): void {
   removeLeftovers(folder);
-  for (const group of groupsOf(experiment)) {
+  for (const group of groups) {
     if (groupFinished(folder, group)) rmSync(groupFile(folder, group), { force: true });
   }
 }
@@ -162,22 +166,23 @@ export function tidyRunFolder(folder: string, experiment: Experiment): void {
 /** Is every run trained to the end, and nothing left to tidy up? */
 export function gridFinished(folder: string, experiment: Experiment): boolean {
   const checkpoints = join(folder, 'checkpoints');
-  return groupsOf(experiment).every((group) => groupFinished(folder, group)) &&
+  return groupsOf(experiment, 1).every((group) => groupFinished(folder, group)) &&
     (!existsSync(checkpoints) || readdirSync(checkpoints).length === 0);
 }
 
 /** Where results come from: the device that computes with so many threads, and hashes of everything read. */
-export function provenanceOf(files: Readonly<Record<string, string>>, threads: number): Provenance {
+export function provenanceOf(
+  files: Readonly<Record<string, string>>, threads: number, runsPerStep: number,
+): Provenance {
   const hashes = Object.fromEntries(Object.entries(files).map(([name, file]) => [name, sha256File(file)]));
-  return { device: { ...currentDevice(), threads }, node: process.version, hashes };
+  return { device: { ...currentDevice(), threads }, runsPerStep, node: process.version, hashes };
 }
 
-function groupFile(folder: string, { task, seed, words }: Group): string {
-  const key = createHash('sha256').update(words.join('\n')).digest('hex').slice(0, 12);
-  return join(folder, 'checkpoints', `${task}-${seed}-${key}.safetensors`);
+function groupFile(folder: string, group: Group): string {
+  return join(folder, 'checkpoints', `${digestOf(group).slice(0, 16)}.safetensors`);
 }
 
-function runPath(folder: string, task: string, word: string, seed: number): string {
+function runPath(folder: string, { task, word, seed }: RunName): string {
   const encoded = encodeURIComponent(word);
   // File systems take names of 255 bytes at most.
   const name = encoded.length <= 200 ? encoded : `${encoded.slice(0, 150)}~${digestOf(word).slice(0, 12)}`;
@@ -193,7 +198,7 @@ function digestOf(owner: unknown, arrays: readonly Float32Array[] = []): string 
 
 /** Have all runs of the group been trained to the end? */
 export function groupFinished(folder: string, group: Group): boolean {
-  return group.words.every((word) => existsSync(join(runPath(folder, group.task, word, group.seed), 'metrics.json')));
+  return group.every((run) => existsSync(join(runPath(folder, run), 'metrics.json')));
 }
 
 /** What a group continues from. */
@@ -210,7 +215,7 @@ export function saveCheckpoint(folder: string, group: Group, { state, history, m
   const arrays = [...history, state.firstMoment, state.secondMoment];
   const text = JSON.stringify(metrics);
   const tensors = Object.fromEntries(names.map((name, i) => [name, { shape: [arrays[i].length], data: arrays[i] }]));
-  const sha256 = digestOf([group.task, group.seed, group.words, text], arrays);
+  const sha256 = digestOf([group, text], arrays);
   writeSafetensors(groupFile(folder, group), tensors, { metrics: text, sha256 });
 }
 
@@ -225,21 +230,21 @@ export function loadCheckpoint(folder: string, group: Group): Checkpoint | undef
   return orMend(`delete ${file}; the runs in it then start from their first epoch`, () => readCheckpoint(file, group));
 }
 
-function readCheckpoint(file: string, { task, seed, words }: Group): Checkpoint {
+function readCheckpoint(file: string, group: Group): Checkpoint {
   const tensors = openSafetensors(file);
   try {
     const where = `${file}: metrics`;
     const text = tensors.metadata.get('metrics') ?? '';
-    const metrics: EpochMetrics[] = checkJson(epochsSchema(words.length), parseJson(Buffer.from(text), where), where);
+    const metrics: EpochMetrics[] = checkJson(epochsSchema(group.length), parseJson(Buffer.from(text), where), where);
     const names = checkpointNames(metrics.length);
     if ([...names].sort().join() !== [...tensors.names].sort().join()) {
       throw new Error(`${file}: expected the tensors of ${metrics.length} epochs, found ${tensors.names.join(', ')}`);
     }
     const arrays = names.map((name) => tensors.read(name).data);
-    if (arrays.some(({ length }) => length !== arrays[0].length || length % words.length !== 0)) {
+    if (arrays.some(({ length }) => length !== arrays[0].length || length % group.length !== 0)) {
       throw new Error(`${file}: expected tensors of one length, found ${arrays.map(({ length }) => length).join(', ')}`);
     }
-    checkDigest(file, tensors.metadata.get('sha256'), digestOf([task, seed, words, text], arrays));
+    checkDigest(file, tensors.metadata.get('sha256'), digestOf([group, text], arrays));
     const history = arrays.slice(0, metrics.length);
     const [prompts, firstMoment, secondMoment] = arrays.slice(metrics.length - 1);
     const state = { epochsDone: metrics.length, prompts, firstMoment, secondMoment, stops: metrics.at(-1)!.stops };
@@ -271,16 +276,16 @@ function orMend<T>(mend: string, read: () => T): T {
 export function saveFinished(
   folder: string, group: Group, { history, metrics }: Checkpoint, dModel: number, start: Float32Array,
 ): void {
-  const size = start.length / group.words.length;
+  const size = start.length / group.length;
   const shape = [history.length, size / dModel, dModel];
-  group.words.forEach((word, run) => {
+  group.forEach((name, run) => {
     const own = (prompts: Float32Array): Float32Array => prompts.subarray(run * size, (run + 1) * size);
     const data = new Float32Array(history.length * size);
     history.forEach((prompts, epoch) => data.set(own(prompts), epoch * size));
     const unchanged = own(history[history.length - 1]).every((value, i) => value === own(start)[i]);
     const rows = runMetrics(metrics, run, unchanged);
-    const path = runPath(folder, group.task, word, group.seed);
-    const sha256 = digestOf([group.task, word, group.seed, JSON.stringify(rows)], [data]);
+    const path = runPath(folder, name);
+    const sha256 = digestOf([name.task, name.word, name.seed, JSON.stringify(rows)], [data]);
     writeSafetensors(join(path, 'prompts.safetensors'), { prompts: { shape, data } }, { format: 'pt', sha256 });
     writeJsonAtomic(join(path, 'metrics.json'), rows);
   });
@@ -312,19 +317,20 @@ export function readGrid(name: string): Grid {
   }
   const { experiment, device } = readRecord(file);
   const runs = experiment.tasks.flatMap((task) => experiment.words.flatMap((word) => experiment.seeds.map(
-    (seed) => readRun(folder, task, word, seed, experiment))));
+    (seed) => readRun(folder, { task, word, seed }, experiment))));
   const [{ prompts: first }] = runs;
-  for (const { task, word, seed, prompts } of runs) {
+  for (const run of runs) {
+    const { prompts } = run;
     if (prompts.shape.join() !== first.shape.join()) {
-      throw new Error(`${runPath(folder, task, word, seed)}/prompts.safetensors: expected [${first.shape.join(', ')}] ` +
+      throw new Error(`${runPath(folder, run)}/prompts.safetensors: expected [${first.shape.join(', ')}] ` +
         `as in the other runs, found [${prompts.shape.join(', ')}]`);
     }
   }
   return { name, folder, experiment, device, runs };
 }
 
-function readRun(folder: string, task: string, word: string, seed: number, experiment: Experiment): Run {
-  const path = runPath(folder, task, word, seed);
+function readRun(folder: string, { task, word, seed }: RunName, experiment: Experiment): Run {
+  const path = runPath(folder, { task, word, seed });
   const metricsFile = join(path, 'metrics.json');
   if (!existsSync(metricsFile)) {
     throw new Error(`${path}: not trained to the end yet; run notebook 02-prompt-tuning, which goes on where it stopped`);

@@ -9,9 +9,10 @@ import { projectFolder } from './files';
 import { readConfig, type Gpt2Config } from './gpt2';
 import { findModel, modelFiles } from './hub';
 import { lockFolder } from './lock';
+import { freeMemory, runBytes, runsThatFit, weightBytes } from './memory';
 import {
   gridFinished, groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder,
-  tidyRunFolder, type Grid, type Group, type Provenance,
+  tidyRunFolder, type Grid, type Group, type Provenance, type RunName,
 } from './runs';
 import { loadTask, taskFileName, type Example } from './tasks';
 import type { FromWorker, ToWorker } from './worker';
@@ -50,19 +51,20 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   const config = readConfig(join(modelFolder, 'config.json'));
   const dataFolder = await resolveData(experiment.data);
   const files = Object.fromEntries(experiment.tasks.map((task) => [task, join(dataFolder, taskFileName(task))]));
-  const small = device.kind === 'CPU' && parameterCount(config) < 1e9;
-  const wanted = options.workers ?? (small ? availableParallelism() : 1);
-  // The last bits of a sum depend on the number of threads: a run goes on with as many as it began with.
+  const tasks = new Map(experiment.tasks.map((task) => [task, trainingExamples(task, dataFolder, experiment)]));
+  const workers = options.workers ?? workersFor(experiment, config, device.kind);
+  // The last bits of a sum depend on the number of threads and on the runs of a step: a run goes on with as many as
+  // it began with.
+  const threads = Math.max(1, Math.floor(availableParallelism() / workers));
   const provenance = provenanceOf(
-    { ...modelFiles(modelFolder), ...files }, Math.max(1, Math.floor(availableParallelism() / wanted)));
+    { ...modelFiles(modelFolder), ...files }, threads, runsPerStepFor(experiment, config, tasks, workers, device.kind));
   if (gridFinished(folder, experiment)) {
     openRunFolder(folder, experiment, provenance);
     return readGrid(name);
   }
-  const tasks = new Map(experiment.tasks.map((task) => [task, trainingExamples(task, dataFolder, experiment)]));
   const release = lockFolder(folder, `run ${name}`);
   try {
-    await trainInto(folder, experiment, { provenance, config, tasks, workers: wanted }, options);
+    await trainInto(folder, experiment, { provenance, config, tasks, workers }, options);
   } finally {
     release();
   }
@@ -81,14 +83,14 @@ interface Resources {
 async function trainInto(
   folder: string, experiment: Experiment, { provenance, config, tasks, workers }: Resources, options: TrainingOptions,
 ): Promise<void> {
-  const { device } = openRunFolder(folder, experiment, provenance);
-  tidyRunFolder(folder, experiment);
-  const work = groupsOf(experiment).map((group): Work => {
-    const examples = tasks.get(group.task)!;
+  const { device, runsPerStep } = openRunFolder(folder, experiment, provenance);
+  const groups = groupsOf(experiment, runsPerStep);
+  tidyRunFolder(folder, groups);
+  const work = groups.map((group): Work => {
+    const examples = group.flatMap(({ task }) => tasks.get(task)!);
     const finished = groupFinished(folder, group);
     const epochsDone = finished ? experiment.epochs : loadCheckpoint(folder, group)?.state.epochsDone ?? 0;
-    const cost = group.words.length * operations(examples, config);
-    return { group, finished, epochsDone, anEpoch: examples.length * group.words.length, cost };
+    return { group, finished, epochsDone, anEpoch: examples.length, cost: operations(examples, config) };
   });
   const open = work.filter(({ finished }) => !finished).sort((a, b) => b.cost - a.cost).map(({ group }) => group);
   if (open.length === 0) return;
@@ -110,16 +112,37 @@ function trainingExamples(task: string, folder: string, { template, examples }: 
   return loadTask(task, { folder, template, limit: examples ?? undefined }).train;
 }
 
+/**
+ * Below a billion parameters one single-threaded process a core does more than one process with threads inside its
+ * operations; a larger model is loaded once.
+ */
+function workersFor({ tasks, words, seeds }: Experiment, config: Gpt2Config, kind: string): number {
+  const small = kind === 'CPU' && weightBytes(config) < 4e9;
+  return small ? Math.min(availableParallelism(), tasks.length * words.length * seeds.length) : 1;
+}
+
+/** More runs in a step than this gain nothing: the matrix products are large by then. */
+const MOST_RUNS_PER_STEP = 60;
+
+/** As many runs a step as fit the memory, but so few that every worker has a group; all groups alike. */
+function runsPerStepFor(
+  experiment: Experiment, config: Gpt2Config, tasks: ReadonlyMap<string, readonly Example[]>, workers: number,
+  kind: string,
+): number {
+  if (experiment.runsPerStep !== 'auto') return experiment.runsPerStep;
+  const bytes = Math.max(...[...tasks.values()].map((examples) => runBytes(config, examples, experiment)));
+  const fit = runsThatFit(bytes, weightBytes(config), freeMemory(kind) / workers);
+  const runs = experiment.tasks.length * experiment.words.length * experiment.seeds.length;
+  const groups = Math.ceil(runs / Math.min(fit, MOST_RUNS_PER_STEP) / workers) * workers;
+  return Math.ceil(runs / groups);
+}
+
 /** Multiplications of one forward pass over the examples, roughly: which group is the largest. */
 function operations(examples: readonly Example[], { layers, dModel, vocabularySize }: Gpt2Config): number {
   const ofToken = 12 * layers * dModel ** 2;
   const ofLabel = vocabularySize * dModel;
   return examples.reduce((sum, { textTokens, labelTokens }) => (
     sum + (textTokens.length + labelTokens.length) * ofToken + labelTokens.length * ofLabel), 0);
-}
-
-function parameterCount({ layers, dModel, vocabularySize }: Gpt2Config): number {
-  return 12 * layers * dModel ** 2 + vocabularySize * dModel;
 }
 
 /** Deaths of worker processes without a new epoch in between that end the training. */
@@ -175,7 +198,7 @@ async function runWorkers(
 }
 
 function deathError(how: string, group: Group | undefined): Error {
-  const where = group ? `${group.task}, seed ${group.seed}, words ${group.words.join(' ')}` : 'before its first runs';
+  const where = group ? nameOf(group) : 'before its first runs';
   return new Error(
     `training worker (${where}): died ${MOST_DEATHS} times without a new epoch, last by ${how}; finished epochs are ` +
     'saved; mend: SIGKILL mostly means too little memory: free some and run it again, or choose another run name ' +
@@ -228,15 +251,23 @@ function reporter(work: readonly Work[], epochs: number, { onProgress }: Trainin
     if (message.kind === 'begun') done.set(group!, message.epochsDone * anEpoch.get(group!)!);
     if (message.kind === 'trained') done.set(group!, done.get(group!)! + message.examples);
     if (message.kind === 'epoch') note = epochNote(message, group!);
-    if (message.kind === 'died') note = `${group?.task ?? 'a worker'} goes on from its last epoch after ${message.how}`;
+    if (message.kind === 'died') note = `${group ? nameOf(group) : 'a worker'}: going on from the last epoch after ${message.how}`;
     if (message.kind === 'ready' || message.kind === 'failed') return;
     onProgress?.({ done: sum(done.values()), resumed, total, note });
   };
 }
 
-function epochNote({ epoch, accuracy, stops }: Extract<FromWorker, { kind: 'epoch' }>, { task, words }: Group): string {
-  const stopped = stops.map(({ run, step, reason }) => `; ${words[run]} stopped at step ${step}: ${reason}`);
-  return `${task} epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}${stopped.join('')}`;
+function epochNote({ epoch, accuracy, stops }: Extract<FromWorker, { kind: 'epoch' }>, group: Group): string {
+  const stopped = stops.map(({ run, step, reason }) => (
+    `; ${nameOf([group[run]])} stopped at step ${step}: ${reason}`));
+  return `${nameOf(group)}: epoch ${epoch}, test accuracy ${accuracy.toFixed(2)}${stopped.join('')}`;
+}
+
+/** A group in a few words, for people. */
+function nameOf(group: Group): string {
+  const all = (field: keyof RunName) => [...new Set(group.map((run) => run[field]))];
+  const shown = (values: unknown[], what: string) => (values.length > 2 ? `${values.length} ${what}` : values.join(' '));
+  return `${shown(all('task'), 'tasks')} × ${shown(all('word'), 'words')}, seed ${all('seed').join(' ')}`;
 }
 
 /**

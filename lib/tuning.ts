@@ -1,17 +1,17 @@
 /**
  * Prompt tuning of several runs in one step (Lester et al. 2021, as Hugging Face PEFT does it).
  *
- * The model is frozen and AdamW is element-wise, so runs that train together have exactly the mathematics of
- * each alone; together they fill the matrix products. The runs of one call share task and seed and differ in
- * their initial word, so they share their batches too.
+ * The model is frozen, AdamW is element-wise and a run's loss touches only its own prompt, so runs that train
+ * together have exactly the mathematics of each alone; together they fill the matrix products. Any runs may: of
+ * several tasks, words and seeds, each with its own batches and its own place in its own schedule.
  */
+import { tryAdamW, type Moments } from './adamw';
 import { tf } from './backend';
-import { dropoutMasks } from './dropout';
 import { evaluate, type Evaluation } from './evaluation';
-import { promptGradient } from './forward';
 import type { Gpt2 } from './gpt2';
-import { disposeLayout, layOut, sharedTextLength, type Layout } from './layout';
-import { epochBatches, type Example, type Task } from './tasks';
+import { sharedTextLength } from './layout';
+import { runGradients, type PromptShape, type RunStep } from './run-gradients';
+import { epochBatches, type Task } from './tasks';
 
 export interface TuningSettings {
   readonly epochs: number;
@@ -59,7 +59,10 @@ export interface TuningHooks {
 /** The initial prompts: each run's word embedding, repeated. [run, promptTokens, dModel] */
 export function initialPrompts(model: Gpt2, tokenIds: readonly number[], promptTokens: number): Float32Array {
   const rows = tokenIds.flatMap((id) => new Array<number>(promptTokens).fill(id));
-  return tf.tidy(() => tf.gather(model.tokenEmbedding, tf.tensor1d(rows, 'int32')).dataSync() as Float32Array);
+  const prompts = tf.tidy(() => tf.gather(model.tokenEmbedding, tf.tensor1d(rows, 'int32')));
+  const values = prompts.dataSync() as Float32Array;
+  prompts.dispose();
+  return values;
 }
 
 export function initialState(prompts: Float32Array): TuningState {
@@ -67,171 +70,108 @@ export function initialState(prompts: Float32Array): TuningState {
   return { epochsDone: 0, prompts: prompts.slice(), firstMoment: zeros(), secondMoment: zeros(), stops: [] };
 }
 
+/** One run of a group: what it learns from. Its prompt is the run's row of the state. */
+export interface TuningRun {
+  readonly task: Task;
+  /** decides the order of the examples */
+  readonly seed: number;
+}
+
 /**
- * Train the runs of one task and seed from `state` to the last epoch; yields the state and metrics after each
- * epoch. The result is a function of its arguments: continued from any yielded state, it ends the same.
+ * Train a group of runs from `state` to the last epoch, all in one step; yields the state and metrics after each
+ * epoch. A run whose epoch has fewer batches than another's rests until the epoch ends. The result is a
+ * function of the arguments: continued from any yielded state, it ends the same.
  */
 export async function* tune(
-  model: Gpt2, task: Task, seed: number, runs: number, settings: TuningSettings, state: TuningState,
-  hooks: TuningHooks = {},
+  model: Gpt2, runs: readonly TuningRun[], settings: TuningSettings, state: TuningState, hooks: TuningHooks = {},
 ): AsyncGenerator<{ state: TuningState; metrics: EpochMetrics }> {
-  const promptTokens = state.prompts.length / (runs * model.config.dModel);
-  const shape: [number, number, number] = [runs, promptTokens, model.config.dModel];
-  const sharedText = sharedTextLength([...task.train, ...task.test]);
-  const stepsAnEpoch = Math.ceil(task.train.length / settings.batchSize);
-  const totalSteps = stepsAnEpoch * settings.epochs;
+  const size = state.prompts.length / runs.length;
+  const shape = [size / model.config.dModel, model.config.dModel] as const;
+  const tasks = [...new Set(runs.map(({ task }) => task))];
+  const sharedText = sharedTextLength(tasks.flatMap(({ train, test }) => [...train, ...test]));
   const current = {
     prompts: state.prompts.slice(), firstMoment: state.firstMoment.slice(), secondMoment: state.secondMoment.slice(),
   };
   const stops = [...state.stops];
 
   for (let epoch = state.epochsDone + 1; epoch <= settings.epochs; epoch++) {
-    const trainLoss = new Array<number>(runs).fill(0);
-    const batches = epochBatches(task.train.length, settings.batchSize, seed, task.name, epoch);
-    for (let i = 0; i < batches.length; i++) {
-      const step = (epoch - 1) * stepsAnEpoch + i;
-      const examples = batches[i].map((index) => task.train[index]);
-      const { losses, gradient } = gradientOf(model, current.prompts, shape, examples, sharedText, settings, [seed, step]);
-      const learningRate = settings.learningRate * (1 - step / totalSteps);
-      const schedule = { learningRate, weightDecay: settings.weightDecay, step: step + 1 };
-      stops.push(...stepRuns(current, losses, gradient, schedule, stops));
-      losses.forEach((loss, run) => (trainLoss[run] += stops.some((stop) => stop.run === run) ? NaN : loss / batches.length));
-      await hooks.onStep?.(runs * examples.length);
+    const trainLoss = new Array<number>(runs.length).fill(0);
+    const batches = runs.map(({ task, seed }) => (
+      epochBatches(task.train.length, settings.batchSize, seed, task.name, epoch)));
+    const longest = Math.max(...batches.map(({ length }) => length));
+    for (let i = 0; i < longest; i++) {
+      const steps = runs.flatMap(({ task, seed }, run): RunStep[] => {
+        const stepsAnEpoch = batches[run].length;
+        if (i >= stepsAnEpoch) return [];
+        const examples = batches[run][i].map((index) => task.train[index]);
+        return [{ run, examples, seed, step: (epoch - 1) * stepsAnEpoch + i, stepsAnEpoch }];
+      });
+      const prompts = rowsOf(current.prompts, steps.map(({ run }) => run), size);
+      const { losses, gradient } = runGradients(model, prompts, shape, steps, sharedText, settings.dropout);
+      stops.push(...updateRuns(current, steps, losses, gradient, settings, stops));
+      steps.forEach(({ run, stepsAnEpoch }, row) => {
+        trainLoss[run] += stops.some((stop) => stop.run === run) ? NaN : losses[row] / stepsAnEpoch;
+      });
+      await hooks.onStep?.(steps.reduce((sum, { examples }) => sum + examples.length, 0));
     }
-    const prompts = tf.tensor3d(current.prompts, shape);
-    // Of logits that are no numbers there is no accuracy either.
-    const test = evaluate(model, prompts, task.test, { ...settings, sharedText })
-      .map((result) => (Number.isFinite(result.loss) ? result : { loss: NaN, accuracy: NaN }));
-    prompts.dispose();
     yield {
       state: {
         epochsDone: epoch, prompts: current.prompts.slice(), firstMoment: current.firstMoment.slice(),
         secondMoment: current.secondMoment.slice(), stops: [...stops],
       },
-      metrics: { epoch, trainLoss, test, stops: [...stops] },
+      metrics: { epoch, trainLoss, test: evaluateRuns(model, current.prompts, shape, runs, settings), stops: [...stops] },
     };
   }
 }
 
-function gradientOf(
-  model: Gpt2, prompts: Float32Array, shape: [number, number, number], examples: readonly Example[],
-  sharedText: number, { dropout }: TuningSettings, seed: readonly number[],
-): { losses: Float32Array; gradient: Float32Array } {
-  const tensor = tf.tensor3d(prompts, shape);
-  try {
-    return dropout > 0
-      ? unsharedGradient(model, tensor, examples, dropout, seed)
-      : sharedGradient(model, tensor, examples, sharedText);
-  } finally {
+/** A view of one row of [row, size]. */
+function rowOf(values: Float32Array, row: number, size: number): Float32Array {
+  return values.subarray(row * size, (row + 1) * size);
+}
+
+/** A copy of some rows of [row, size]. */
+function rowsOf(values: Float32Array, rows: readonly number[], size: number): Float32Array {
+  const chosen = new Float32Array(rows.length * size);
+  rows.forEach((row, i) => chosen.set(rowOf(values, row, size), i * size));
+  return chosen;
+}
+
+/** Test every run on its task's test examples, the runs of a task together; one result a run. */
+function evaluateRuns(
+  model: Gpt2, prompts: Float32Array, shape: PromptShape, runs: readonly TuningRun[], settings: TuningSettings,
+): Evaluation[] {
+  const results = new Array<Evaluation>(runs.length);
+  for (const task of new Set(runs.map((run) => run.task))) {
+    const rows = runs.flatMap((run, i) => (run.task === task ? [i] : []));
+    const tensor = tf.tensor3d(rowsOf(prompts, rows, shape[0] * shape[1]), [rows.length, ...shape]);
+    evaluate(model, tensor, task.test, settings).forEach((result, i) => {
+      // Of logits that are no numbers there is no accuracy either.
+      results[rows[i]] = Number.isFinite(result.loss) ? result : { loss: NaN, accuracy: NaN };
+    });
     tensor.dispose();
   }
-}
-
-function sharedGradient(model: Gpt2, prompts: tf.Tensor3D, examples: readonly Example[], sharedText: number) {
-  return withLayout(layOut(new Array(prompts.shape[0]).fill(examples), prompts.shape[1], sharedText), (layout) => (
-    promptGradient(model, prompts, layout)));
+  return results;
 }
 
 /**
- * With dropout every sequence has its own masks, so nothing is shared: one run after another, each example
- * becomes a row of the layout with its own copy of the prompt, and the run's gradient is the sum over examples
- * weighted by label tokens. The masks depend on seed and step alone, so a run gives here what it gives alone.
+ * One AdamW step, in place, of every run of a step that has not stopped before. A run whose loss, gradient or
+ * result is not finite keeps what it had before this step and is returned; the others do not notice.
  */
-function unsharedGradient(
-  model: Gpt2, prompts: tf.Tensor3D, examples: readonly Example[], dropout: number, seed: readonly number[],
-): { losses: Float32Array; gradient: Float32Array } {
-  const [runs, promptTokens, dModel] = prompts.shape;
-  const size = promptTokens * dModel;
-  const labelTokens = examples.reduce((sum, example) => sum + example.labelTokens.length, 0);
-  const losses = new Float32Array(runs);
-  const gradient = new Float32Array(runs * size);
-  for (let run = 0; run < runs; run++) {
-    const copies = tf.tidy(() => tf.tile(tf.slice(prompts, [run, 0, 0], [1, -1, -1]), [examples.length, 1, 1]));
-    const each = withLayout(layOut(examples.map((example) => [example]), promptTokens, 0), (layout) => (
-      promptGradient(model, copies, layout, dropoutMasks(dropout, seed))));
-    copies.dispose();
-    examples.forEach((example, e) => {
-      const weight = example.labelTokens.length / labelTokens;
-      losses[run] += weight * each.losses[e];
-      for (let i = 0; i < size; i++) gradient[run * size + i] += weight * each.gradient[e * size + i];
-    });
-  }
-  return { losses, gradient };
-}
-
-function withLayout<T>(layout: Layout, use: (layout: Layout) => T): T {
-  try {
-    return use(layout);
-  } finally {
-    disposeLayout(layout);
-  }
-}
-
-/**
- * One AdamW step, in place, of every run that has not stopped. A run whose loss, gradient or result is not
- * finite keeps what it had before this step and is returned; the others do not notice.
- */
-function stepRuns(
-  state: Moments, losses: Float32Array, gradient: Float32Array, schedule: Schedule, stops: readonly Stop[],
+function updateRuns(
+  state: Moments, steps: readonly RunStep[], losses: Float32Array, gradient: Float32Array, settings: TuningSettings,
+  stops: readonly Stop[],
 ): Stop[] {
-  const size = gradient.length / losses.length;
-  return [...losses].flatMap((loss, run) => {
+  const size = gradient.length / steps.length;
+  return steps.flatMap(({ run, step, stepsAnEpoch }, row) => {
     if (stops.some((stop) => stop.run === run)) return [];
-    const of = (data: Float32Array): Float32Array => data.subarray(run * size, (run + 1) * size);
     const own = {
-      prompts: of(state.prompts), firstMoment: of(state.firstMoment), secondMoment: of(state.secondMoment),
+      prompts: rowOf(state.prompts, run, size),
+      firstMoment: rowOf(state.firstMoment, run, size),
+      secondMoment: rowOf(state.secondMoment, run, size),
     };
-    const reason = tryStep(own, loss, of(gradient), schedule);
-    return reason === undefined ? [] : [{ run, step: schedule.step, reason }];
+    const learningRate = settings.learningRate * (1 - step / (stepsAnEpoch * settings.epochs));
+    const schedule = { learningRate, weightDecay: settings.weightDecay, step: step + 1 };
+    const reason = tryAdamW(own, losses[row], rowOf(gradient, row, size), schedule);
+    return reason === undefined ? [] : [{ run, step: step + 1, reason }];
   });
-}
-
-/** AdamW where everything stays finite; else nothing changes, and why is returned. */
-function tryStep(own: Moments, loss: number, gradient: Float32Array, schedule: Schedule): string | undefined {
-  if (!Number.isFinite(loss)) return `loss is ${loss}`;
-  if (!gradient.every(Number.isFinite)) return 'gradient is not finite';
-  const next = {
-    prompts: own.prompts.slice(), firstMoment: own.firstMoment.slice(), secondMoment: own.secondMoment.slice(),
-  };
-  adamW(next, gradient, schedule);
-  for (const data of Object.values(next)) if (!data.every(Number.isFinite)) return 'prompt or moments are not finite';
-  own.prompts.set(next.prompts);
-  own.firstMoment.set(next.firstMoment);
-  own.secondMoment.set(next.secondMoment);
-  return undefined;
-}
-
-const BETA1 = 0.9;
-const BETA2 = 0.999;
-const EPSILON = 1e-8;
-
-interface Moments {
-  readonly prompts: Float32Array;
-  readonly firstMoment: Float32Array;
-  readonly secondMoment: Float32Array;
-}
-
-interface Schedule {
-  readonly learningRate: number;
-  readonly weightDecay: number;
-  /** from 1 */
-  readonly step: number;
-}
-
-/**
- * One step of AdamW in place, as torch.optim.AdamW does it; `step` counts from 1. With weightDecay 0 it is
- * Adam. A prompt is a few thousand numbers, so this is plain TypeScript and its state is easy to save.
- */
-export function adamW(
-  { prompts, firstMoment, secondMoment }: Moments, gradient: Float32Array,
-  { learningRate, weightDecay, step }: Schedule,
-): void {
-  const stepSize = learningRate / (1 - BETA1 ** step);
-  const correction = Math.sqrt(1 - BETA2 ** step);
-  const decay = 1 - learningRate * weightDecay;
-  for (let i = 0; i < prompts.length; i++) {
-    firstMoment[i] = BETA1 * firstMoment[i] + (1 - BETA1) * gradient[i];
-    secondMoment[i] = BETA2 * secondMoment[i] + (1 - BETA2) * gradient[i] * gradient[i];
-    prompts[i] = decay * prompts[i] - (stepSize * firstMoment[i]) / (Math.sqrt(secondMoment[i]) / correction + EPSILON);
-  }
 }

@@ -54,20 +54,21 @@ async function start(message: Extract<ToWorker, { kind: 'start' }>): Promise<voi
 
 async function train(group: Group): Promise<void> {
   const { experiment, folder } = settings;
-  const { task: name, seed, words } = group;
-  const task = loadTask(name, {
+  const options = {
     folder: findData(experiment.data), template: experiment.template, limit: experiment.examples ?? undefined,
-  });
-  const initial = initialPrompts(model, words.map(singleToken), experiment.promptTokens);
+  };
+  const tasks = new Map([...new Set(group.map(({ task }) => task))].map((name) => [name, loadTask(name, options)]));
+  const runs = group.map(({ task, seed }) => ({ task: tasks.get(task)!, seed }));
+  const initial = initialPrompts(model, group.map(({ word }) => singleToken(word)), experiment.promptTokens);
   let checkpoint: Checkpoint = loadCheckpoint(folder, group) ?? { state: initialState(initial), history: [], metrics: [] };
   tell({ kind: 'begun', epochsDone: checkpoint.state.epochsDone });
-  const steps = tune(model, task, seed, words.length, experiment, checkpoint.state, { onStep: afterStep });
+  const steps = tune(model, runs, experiment, checkpoint.state, { onStep: afterStep });
   for await (const { state, metrics } of steps) {
     checkpoint = {
       state, history: [...checkpoint.history, state.prompts], metrics: [...checkpoint.metrics, metrics],
     };
     saveCheckpoint(folder, group, checkpoint);
-    const accuracy = metrics.test.reduce((sum, test) => sum + test.accuracy, 0) / words.length;
+    const accuracy = metrics.test.reduce((sum, test) => sum + test.accuracy, 0) / group.length;
     tell({ kind: 'epoch', epoch: metrics.epoch, accuracy, stops: metrics.stops });
   }
   saveFinished(folder, group, checkpoint, model.config.dModel, initial);

@@ -24,9 +24,12 @@ const experiment: Experiment = {
   promptTokens: 2, runsPerStep: 2,
 };
 const provenance: Provenance = {
-  device: { backend: 'native', kind: 'CPU', threads: 1, version: '2.21.0' }, node: 'v20.0.0',
+  device: { backend: 'native', kind: 'CPU', threads: 1, version: '2.21.0' }, runsPerStep: 2, node: 'v20.0.0',
   hashes: { 'model.safetensors': 'ab' },
 };
+
+/** A group of one task and seed. */
+const runsOf = (words: readonly string[]): Group => words.map((word) => ({ task: 'present_past', word, seed: 0 }));
 
 /** Numbers that tell run, epoch and place apart: [run, 2 promptTokens, 3 dModel]. */
 const numbers = (runs: number, epoch: number, first = 0) => (
@@ -50,16 +53,24 @@ function checkpointOf(runs: number, epochs: number, first = 0): Checkpoint {
   };
 }
 
-test('Groups are the words of a task and seed, cut into the runs of a step.', () => {
-  assert.deepEqual(groupsOf({ ...experiment, tasks: ['a', 'b'] }), ['a', 'b'].flatMap((task) => [0, 2].flatMap((seed) => [
-    { task, seed, words: ['cat', '/'] }, { task, seed, words: [' a'] },
-  ])));
-  assert.equal(groupsOf({ ...experiment, runsPerStep: 100 }).length, 2);
+test('Groups have some of every task, and as many runs as train in a step.', () => {
+  const runs = (seed: number, ...names: string[]) => names.map((name) => {
+    const [task, word] = name.split(' ');
+    return { task, word, seed };
+  });
+  const two = { ...experiment, tasks: ['a', 'b'], words: ['cat', 'dog', 'pen'], seeds: [0, 2] };
+  assert.deepEqual(groupsOf(two, 4), [
+    runs(0, 'a cat', 'b cat', 'a dog', 'b dog'),
+    [...runs(0, 'a pen', 'b pen'), ...runs(2, 'a cat', 'b cat')],
+    runs(2, 'a dog', 'b dog', 'a pen', 'b pen'),
+  ]);
+  assert.deepEqual(groupsOf(two, 5).map(({ length }) => length), [5, 5, 2]);
+  assert.equal(groupsOf(two, 100).length, 1);
 });
 
 test('A checkpoint comes back number for number, with as many epochs as were done.', () => {
   const folder = path.join(temporary, 'checkpoint');
-  const [group, other] = groupsOf(experiment);
+  const [group, other] = groupsOf(experiment, 2);
   assert.equal(loadCheckpoint(folder, group), undefined);
   for (const epochs of [1, 2]) {
     const checkpoint = checkpointOf(2, epochs);
@@ -73,16 +84,16 @@ test('A checkpoint comes back number for number, with as many epochs as were don
 test('A checkpoint of very many words has a file name that every file system takes.', () => {
   const folder = path.join(temporary, 'many');
   const words = Array.from({ length: 300 }, (_, i) => `word${i}`);
-  const group: Group = { task: 'present_past', seed: 0, words };
+  const group = runsOf(words);
   const checkpoint = checkpointOf(words.length, 1);
   saveCheckpoint(folder, group, checkpoint);
   assert.deepEqual(loadCheckpoint(folder, group), checkpoint);
-  assert.equal(loadCheckpoint(folder, { ...group, words: [...words.slice(1), words[0]] }), undefined);
+  assert.equal(loadCheckpoint(folder, runsOf([...words.slice(1), words[0]])), undefined);
 });
 
 test('A damaged checkpoint is refused with its file.', () => {
   const folder = path.join(temporary, 'damaged');
-  const [group] = groupsOf(experiment);
+  const [group] = groupsOf(experiment, 2);
   saveCheckpoint(folder, group, checkpointOf(2, 1));
   const [entry] = fs.readdirSync(path.join(folder, 'checkpoints'));
   const file = path.join(folder, 'checkpoints', entry);
@@ -97,10 +108,10 @@ test('Finished groups become a folder a run, whatever the words, and their check
   const folder = runFolder(name);
   openRunFolder(folder, experiment, provenance);
   assert.throws(() => readGrid(name), /not trained to the end yet; run notebook 02-prompt-tuning/);
-  groupsOf(experiment).forEach((group, i) => {
-    const checkpoint = checkpointOf(group.words.length, 2, 2 * i);
+  groupsOf(experiment, 2).forEach((group, i) => {
+    const checkpoint = checkpointOf(group.length, 2, 2 * i);
     saveCheckpoint(folder, group, checkpoint);
-    saveFinished(folder, group, checkpoint, 3, numbers(group.words.length, 0));
+    saveFinished(folder, group, checkpoint, 3, numbers(group.length, 0));
     assert.ok(groupFinished(folder, group));
     assert.equal(loadCheckpoint(folder, group), undefined);
   });
@@ -115,8 +126,8 @@ test('A finished grid is read in order task, word, seed, with the prompts and me
   assert.deepEqual(grid.device, provenance.device);
   assert.deepEqual(
     grid.runs.map(({ word, seed }) => `${word} ${seed}`), ['cat 0', 'cat 2', '/ 0', '/ 2', ' a 0', ' a 2']);
-  // by hand: groups (0: cat /), (0: a), (2: cat /), (2: a) were numbered from 0, 2, 4, 6
-  const place = [0, 4, 1, 5, 2, 6];
+  // by hand: groups (cat 0, / 0), (a 0, cat 2), (/ 2, a 2) were numbered from 0, 2, 4
+  const place = [0, 3, 1, 4, 2, 5];
   grid.runs.forEach(({ prompts, metrics }, i) => {
     assert.deepEqual(prompts.shape, [2, 2, 3]);
     assert.deepEqual([...prompts.data], [1, 2].flatMap((epoch) => [...numbers(1, epoch, place[i])]));
@@ -130,8 +141,8 @@ test('A finished grid is read in order task, word, seed, with the prompts and me
   assert.deepEqual([points.count, points.dModel], [12, 3]);
   assert.deepEqual(
     labels.slice(2, 4), [0, 1].map((position) => ({ task: 'present_past', word: 'cat', seed: 2, position })));
-  assert.deepEqual([...points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 2, 4)]);
-  assert.deepEqual([...promptsOf(grid, 1).points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 1, 4)]);
+  assert.deepEqual([...points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 2, 3)]);
+  assert.deepEqual([...promptsOf(grid, 1).points.data.subarray(2 * 3, 4 * 3)], [...numbers(1, 1, 3)]);
   for (const epoch of [0, 3]) assert.throws(() => promptsOf(grid, epoch), new RegExp(`epoch ${epoch}, expected 1 … 2`));
 });
 
@@ -206,7 +217,7 @@ test('A run that stopped, and a prompt that did not change, are in the metrics a
     const stops = [{ run: 1, step: 7, reason: 'loss is NaN' }];
     const metrics = whole.metrics.map((epoch, i) => (i === 0 ? epoch : { ...epoch, trainLoss: [3, NaN], stops }));
     const checkpoint = { state: { ...whole.state, stops }, history: whole.history, metrics };
-    const group = { task: 'present_past', seed: 0, words: ['cat', '/'] };
+    const group = runsOf(['cat', '/']);
     saveCheckpoint(folder, group, checkpoint);
     assert.deepEqual(loadCheckpoint(folder, group), checkpoint);
     const start = Float32Array.of(...numbers(1, 0), ...whole.history[1].subarray(6));
@@ -228,7 +239,7 @@ test('A run that stopped, and a prompt that did not change, are in the metrics a
 
 test('Tidying removes temporary files of dead processes and checkpoints of what is done, and nothing else.', () => {
   const folder = runFolder(name);
-  const [group] = groupsOf(experiment);
+  const [group] = groupsOf(experiment, 2);
   const kept = fs.readdirSync(folder, { recursive: true });
   saveCheckpoint(folder, group, checkpointOf(2, 1));
   const dead = 2 ** 22 + 1; // above Linux' largest process number
@@ -236,7 +247,7 @@ test('Tidying removes temporary files of dead processes and checkpoints of what 
   fs.writeFileSync(path.join(folder, `.experiment.json.${process.pid}.0123456789ab.tmp`), '{');
   const alive = path.join(folder, `.experiment.json.${process.ppid}.0123456789ab.tmp`);
   fs.writeFileSync(alive, '{');
-  tidyRunFolder(folder, experiment);
+  tidyRunFolder(folder, groupsOf(experiment, 2));
   assert.ok(fs.existsSync(alive));
   fs.rmSync(alive);
   assert.deepEqual(fs.readdirSync(folder, { recursive: true }), kept);
@@ -245,7 +256,7 @@ test('Tidying removes temporary files of dead processes and checkpoints of what 
 test('A word whose name is too long for a file system gets a shorter one.', () => {
   const word = 'ÃÂ'.repeat(32); // one token of GPT-2
   const folder = path.join(temporary, 'long-word');
-  const group: Group = { task: 'present_past', seed: 0, words: [word, word.slice(0, 32)] };
+  const group = runsOf([word, word.slice(0, 32)]);
   saveFinished(folder, group, checkpointOf(2, 1), 3, numbers(2, 0));
   assert.ok(groupFinished(folder, group));
   assert.equal(fs.readdirSync(path.join(folder, 'present_past')).length, 2);

@@ -90,7 +90,7 @@ test('A grid leaves the configuration, and prompts and metrics of each run; prog
   assert.deepEqual(progress.at(-1)?.done, total);
   assert.ok(progress.every((now) => now.total === total && now.resumed === 0));
   assert.ok(progress.every((now, i) => i === 0 || now.done >= progress[i - 1].done));
-  assert.ok(progress.some(({ note }) => /^animals epoch 3, test accuracy \d\.\d\d$/.test(note)));
+  assert.ok(progress.some(({ note }) => /^colours animals × cat book, seed [05]: epoch 3, test accuracy \d\.\d\d$/.test(note)));
 });
 
 test('A run\'s prompts are what tuning it alone gives, and are read in order task, word, seed, position.', async () => {
@@ -100,7 +100,7 @@ test('A run\'s prompts are what tuning it alone gives, and are read in order tas
   const start = initialState(initialPrompts(model, [singleToken('book')], 2));
   const run = grid.runs[7];
   assert.deepEqual([run.task, run.word, run.seed], ['animals', 'book', 5]);
-  for await (const { state, metrics } of tune(model, task, 5, 1, experiment, start)) {
+  for await (const { state, metrics } of tune(model, [{ task, seed: 5 }], experiment, start)) {
     const found = run.prompts.data.subarray((metrics.epoch - 1) * 16, metrics.epoch * 16);
     // in the grid two runs share a step: the same mathematics, sums in another order
     assert.ok(relativeError(found, state.prompts) <= 1e-4);
@@ -154,7 +154,7 @@ test('A worker that is killed is replaced and its runs go on, after a stop too; 
     train('broken', { workers: 2, signal: stop.signal, onProgress: (now) => { seen.push(now); onProgress(now); } }),
     /training stopped; run it again to go on/));
   assert.equal(workers.length, 4, 'each of the two is replaced once');
-  assert.ok(seen.some(({ note }) => /^(animals|colours) goes on from its last epoch after SIGKILL$/.test(note)));
+  assert.ok(seen.some(({ note }) => /: going on from the last epoch after SIGKILL$/.test(note)));
   assert.throws(() => readGrid(nameOf('broken')), /not trained to the end yet; run notebook 02-prompt-tuning/);
 
   const { progress } = await train('broken', { workers: 1 });
@@ -176,7 +176,7 @@ test('A worker that dies again and again ends the training, by the name of its r
   const progress: Progress[] = [];
   await watchingWorkers(killAtFirstStep, () => assert.rejects(
     trainGrid(nameOf('deadly'), small, { workers: 1, onProgress: (now) => progress.push(now) }),
-    /^Error: training worker \(colours, seed 0, words cat book\): died 3 times without a new epoch, last by SIGKILL; .*mend: /));
+    /^Error: training worker \(colours × cat book, seed 0\): died 3 times without a new epoch, last by SIGKILL; .*mend: /));
   assert.equal(started, 3);
   assert.ok(progress.every(({ done }) => done <= 16), 'the examples of the first epoch count once');
   const { message } = await trainGrid(nameOf('deadly'), small, { workers: 1 }).then(
@@ -194,7 +194,7 @@ test('A run whose numbers are no longer finite stops by itself; the result says 
     assert.ok(Number.isNaN(last.trainLoss));
     assert.ok(prompts.data.every(Number.isFinite));
   }
-  assert.match(notes.at(-1)!, /^colours epoch 1, .*; cat stopped at step 2: prompt or moments are not finite; book stopped/);
+  assert.match(notes.at(-1)!, /: epoch 1, .*; colours × cat, seed 0 stopped at step 2: prompt or moments are not finite; colours × book, seed 0 stopped/);
   assert.equal(gridWarnings(grid).length, 2);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 
+import { adamW } from '../lib/adamw';
 import { startBackend, tf } from '../lib/backend';
 import { evaluate } from '../lib/evaluation';
 import { promptGradient } from '../lib/forward';
@@ -9,7 +10,7 @@ import { disposeLayout, layOut } from '../lib/layout';
 import { createRandom } from '../lib/random';
 import { epochBatches, type Example, type Task } from '../lib/tasks';
 import {
-  adamW, initialPrompts, initialState, tune, type EpochMetrics, type TuningSettings, type TuningState,
+  initialPrompts, initialState, tune, type EpochMetrics, type TuningSettings, type TuningState,
 } from '../lib/tuning';
 import { readFixture, relativeError } from './gpt2-fixtures';
 
@@ -47,7 +48,7 @@ async function train(
   const state = from ?? initialState(initialPrompts(model, tokenIds, promptTokens));
   const epochs: Epoch[] = [];
   const before = tf.memory().numTensors;
-  const steps = tune(model, task, seed, tokenIds.length, { ...settings, ...changes }, state);
+  const steps = tune(model, tokenIds.map(() => ({ task, seed })), { ...settings, ...changes }, state);
   for await (const epoch of steps) epochs.push(epoch);
   assert.equal(tf.memory().numTensors, before, 'tensors are left behind');
   return epochs;
@@ -149,6 +150,40 @@ test('A run among others ends as it does alone, with dropout too.', async () => 
   }
 });
 
+test('Runs of several tasks and seeds train in one step as each does alone, also where one has fewer batches.', async () => {
+  const other: Task = { ...smallTask(4, 3), name: 'other' };
+  const runs = [{ task, seed: 0 }, { task: other, seed: 0 }, { task: other, seed: 3 }];
+  const prompts = initialPrompts(model, words, promptTokens);
+  const size = promptTokens * model.config.dModel;
+  for (const dropout of [0, 0.1]) {
+    const ends = async (chosen: readonly number[]): Promise<Epoch> => {
+      const start = Float32Array.from(chosen.flatMap((run) => [...prompts.subarray(run * size, (run + 1) * size)]));
+      const epochs: Epoch[] = [];
+      const steps = tune(model, chosen.map((run) => runs[run]), { ...settings, dropout }, initialState(start));
+      for await (const epoch of steps) epochs.push(epoch);
+      return last(epochs);
+    };
+    const together = await ends([0, 1, 2]);
+    for (const run of [0, 1, 2]) {
+      const alone = await ends([run]);
+      assert.ok(relativeError(together.state.prompts.subarray(run * size, (run + 1) * size), alone.state.prompts) <= 1e-4);
+      assert.ok(relativeError([together.metrics.trainLoss[run]], alone.metrics.trainLoss) <= 1e-4);
+      assert.ok(relativeError([together.metrics.test[run].loss], [alone.metrics.test[0].loss]) <= 1e-4);
+      assert.equal(together.metrics.test[run].accuracy, alone.metrics.test[0].accuracy);
+    }
+  }
+});
+
+test('A hundred steps leave no tensor behind, and as many bytes in tensors after each.', async () => {
+  const bytes: number[] = [];
+  const onStep = () => void bytes.push(tf.memory().numBytes);
+  const state = initialState(initialPrompts(model, words, promptTokens));
+  const runs = words.map(() => ({ task, seed: 0 }));
+  for await (const { metrics } of tune(model, runs, { ...settings, epochs: 34 }, state, { onStep })) assert.ok(metrics.epoch);
+  assert.equal(bytes.length, 102);
+  assert.deepEqual([...new Set(bytes)], [bytes[0]]);
+});
+
 test('Dropout of almost 0 ends where training without dropout ends, though it shares no prefix.', async () => {
   const [none, almost] = [await train(words, { epochs: 1 }), await train(words, { epochs: 1, dropout: 1e-7 })];
   assert.ok(relativeError(last(almost).state.prompts, last(none).state.prompts) <= 1e-4);
@@ -167,7 +202,7 @@ test('Each step is told with its examples; an error thrown there stops the train
       steps.push(examples);
       if (steps.length === 5) throw new Error('enough');
     };
-    for await (const epoch of tune(model, task, 0, words.length, settings, state, { onStep })) {
+    for await (const epoch of tune(model, words.map(() => ({ task, seed: 0 })), settings, state, { onStep })) {
       assert.equal(epoch.metrics.epoch, 1);
     }
   }, /enough/);
