@@ -46,6 +46,10 @@ export interface Gpt2 {
 /** Largest token embedding, in numbers, of which a transposed copy is kept. */
 const LARGEST_TRANSPOSED = 64e6;
 
+export function transposedCopy(tokenEmbedding: tf.Tensor2D): tf.Tensor2D | null {
+  return tokenEmbedding.size <= LARGEST_TRANSPOSED ? tf.transpose(tokenEmbedding) : null;
+}
+
 /**
  * Load a GPT-2 checkpoint folder. Throws where config.json describes another architecture, or a tensor is
  * missing, unknown or of a wrong shape; the error names file, field, expected and found.
@@ -60,7 +64,7 @@ export function loadGpt2(folder: string): Gpt2 {
     return {
       config,
       tokenEmbedding,
-      unembedding: tokenEmbedding.size <= LARGEST_TRANSPOSED ? tf.transpose(tokenEmbedding) : null,
+      unembedding: transposedCopy(tokenEmbedding),
       positionEmbedding: read('wpe.weight') as tf.Tensor2D,
       blocks: Array.from({ length: config.layers }, (_, layer) => readBlock(read, layer, config)),
       finalScale: read('ln_f.weight') as tf.Tensor1D,

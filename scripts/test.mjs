@@ -104,7 +104,7 @@ function nothing(why) {
 }
 
 const run = {
-  lint: () => whole('lint', [bin('eslint', 'bin', 'eslint.js'), 'lib', 'tests', 'scripts']),
+  lint: () => whole('lint', [bin('eslint', 'bin', 'eslint.js'), 'lib', 'tests', 'scripts', 'bench']),
   types: () =>
     whole('types', [bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', inRoot('tests', 'tsconfig.json')]),
   unit,

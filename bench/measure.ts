@@ -1,0 +1,149 @@
+/**
+ * One measurement in a process of its own, started by bench.ts: gets ready, says so, waits for `go`, measures, tells.
+ * Several of them at once measure what worker processes do together.
+ */
+import { tf, startBackend } from '../lib/backend';
+import { distanceMatrix } from '../lib/distances';
+import { evaluate } from '../lib/evaluation';
+import { loadGpt2 } from '../lib/gpt2';
+import { disposeLayout, layOut, sharedTextLength } from '../lib/layout';
+import { promptGradient } from '../lib/forward';
+import { neighbourhoodCounts, findNeighbours } from '../lib/neighbourhoods';
+import { pointsFrom } from '../lib/points';
+import { initialPrompts } from '../lib/tuning';
+import { batchOf, PROMPT_TOKENS, tasks } from './batches';
+import { measuredModel, SHAPES, stepOperations, type ModelName } from './models';
+
+/** What bench.ts asks for. */
+export interface Measurement {
+  readonly kind: 'train' | 'evaluate' | 'neighbourhoods' | 'load';
+  readonly model: ModelName;
+  readonly runsPerStep: number;
+  readonly seconds: number;
+  readonly threads: number;
+  /** of `load`: the checkpoint */
+  readonly folder?: string;
+}
+
+/** What a process measured. */
+export interface Measured {
+  /** examples, queries or (load) gigabytes */
+  readonly examples: number;
+  readonly seconds: number;
+  /** multiplications and additions in large matrix products; 0: not counted */
+  readonly operations: number;
+  /** of a 2048³ product, the mean of before and after */
+  readonly peakGflops: number;
+  readonly peakMemoryBytes: number;
+}
+
+/** Does a bit of work and returns how many examples and operations it was. */
+type Work = () => { examples: number; operations: number };
+
+const MATRIX = 2048;
+
+/** Gflop/s of a product of large matrices, the best of five: what the machine gives at most right now. */
+function peak(): number {
+  return tf.tidy(() => {
+    const [a, b] = [tf.randomUniform([MATRIX, MATRIX]), tf.randomUniform([MATRIX, MATRIX])];
+    let best = 0;
+    for (let i = 0; i < 5; i++) {
+      const since = process.hrtime.bigint();
+      tf.matMul(a, b).dispose();
+      best = Math.max(best, (2 * MATRIX ** 3) / Number(process.hrtime.bigint() - since));
+    }
+    return best;
+  });
+}
+
+function trainingWork({ model: name, runsPerStep }: Measurement): Work {
+  const model = measuredModel(name);
+  const shared = sharedTextLength(tasks.flatMap(({ train, test }) => [...train, ...test]));
+  const words = Array.from({ length: runsPerStep }, (_, run) => 1000 + 7 * run);
+  const values = initialPrompts(model, words, PROMPT_TOKENS);
+  const prompts = tf.tensor3d(values, [runsPerStep, PROMPT_TOKENS, model.config.dModel]);
+  let step = 0;
+  return () => {
+    const batches = words.map((_, run) => batchOf(run, step));
+    step += 1;
+    const layout = layOut(batches, PROMPT_TOKENS, shared);
+    promptGradient(model, prompts, layout);
+    const operations = stepOperations(model.config, layout);
+    disposeLayout(layout);
+    return { examples: batches.flat().length, operations };
+  };
+}
+
+function evaluationWork({ model: name, runsPerStep }: Measurement): Work {
+  const model = measuredModel(name);
+  const words = Array.from({ length: runsPerStep }, (_, run) => 1000 + 7 * run);
+  const values = initialPrompts(model, words, PROMPT_TOKENS);
+  const prompts = tf.tensor3d(values, [runsPerStep, PROMPT_TOKENS, model.config.dModel]);
+  let turn = 0;
+  return () => {
+    const examples = tasks[turn++ % tasks.length].test.slice(0, 32);
+    evaluate(model, prompts, examples, { batchSize: 8, newTokens: 5 });
+    return { examples: examples.length * runsPerStep, operations: 0 };
+  };
+}
+
+/** 240 prompts and 110 tokens against the vocabulary, ten init words and the prompts, at GPT-2 XL's width. */
+function neighbourhoodWork(): Work {
+  const { dModel, vocabularySize } = SHAPES.xl;
+  const random = (rows: number, seed: number) => {
+    const tensor = tf.randomNormal([rows, dModel], 0, 0.05, 'float32', seed);
+    const points = pointsFrom(tensor.dataSync() as Float32Array, dModel);
+    tensor.dispose();
+    return points;
+  };
+  const queries = random(350, 1);
+  const pool = random(vocabularySize + 250, 2);
+  const epsilons = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+  return () => {
+    findNeighbours(queries, pool, { epsilon: 0.7 });
+    neighbourhoodCounts(queries, pool, epsilons);
+    distanceMatrix(queries, 'cosine');
+    return { examples: queries.count, operations: 2 * 2 * queries.count * pool.count * dModel };
+  };
+}
+
+function loadWork({ folder }: Measurement): Work {
+  return () => {
+    const { config, tokenEmbedding } = loadGpt2(folder!);
+    tf.sum(tokenEmbedding).dataSync();
+    return { examples: (4 * (12 * config.layers * config.dModel ** 2 + tokenEmbedding.size)) / 1e9, operations: 0 };
+  };
+}
+
+async function measure(request: Measurement): Promise<Measured> {
+  await startBackend({ threads: request.threads });
+  const work = {
+    train: trainingWork, evaluate: evaluationWork, neighbourhoods: neighbourhoodWork, load: loadWork,
+  }[request.kind](request);
+  const once = request.kind === 'load';
+  if (!once) work();
+  const before = once ? 0 : peak();
+  await new Promise<void>((resolve) => {
+    process.once('message', () => resolve());
+    process.send!('ready');
+  });
+  const since = process.hrtime.bigint();
+  const elapsed = () => Number(process.hrtime.bigint() - since) / 1e9;
+  let examples = 0;
+  let operations = 0;
+  do {
+    const done = work();
+    examples += done.examples;
+    operations += done.operations;
+  } while (!once && elapsed() < request.seconds);
+  const seconds = elapsed();
+  const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
+  return { examples, seconds, operations, peakGflops: once ? 0 : (before + peak()) / 2, peakMemoryBytes };
+}
+
+process.once('message', (request: Measurement) => {
+  void measure(request).then((measured) => {
+    process.send!(measured);
+    process.disconnect();
+  });
+});
