@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { currentDevice, type Device } from './backend';
-import { checkExperiment, type Experiment } from './experiment';
+import { checkExperiment, resolveRunsPerStep, type Experiment } from './experiment';
 import { projectFolder, readJson, sha256File, writeJsonAtomic } from './files';
 import { pointsFrom, type PromptLabel, type PromptSet } from './points';
 import { openSafetensors, writeSafetensors, type Tensor } from './safetensors';
@@ -71,7 +71,8 @@ export function runFolder(name: string): string {
 
 /** The groups of an experiment, in the order of its tasks, seeds and words. */
 export function groupsOf(experiment: Experiment): Group[] {
-  const { tasks, seeds, words, runsPerStep } = experiment;
+  const { tasks, seeds, words } = experiment;
+  const runsPerStep = resolveRunsPerStep(experiment);
   return tasks.flatMap((task) => seeds.flatMap((seed) => {
     const count = Math.ceil(words.length / runsPerStep);
     return Array.from({ length: count }, (_, i) => (
@@ -90,9 +91,9 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
     return provenance;
   }
   const existing = readJson(file) as { experiment: Experiment } & Provenance;
-  checkExperiment(existing.experiment, file);
-  const wanted = { ...experiment, backend: provenance.device.backend, ...provenance.hashes };
-  const found = { ...existing.experiment, backend: existing.device.backend, ...existing.hashes };
+  const before = checkExperiment(existing.experiment, file);
+  const wanted = comparable(experiment, provenance);
+  const found = comparable(before, existing);
   for (const field of Object.keys(wanted) as (keyof typeof wanted)[]) {
     if (JSON.stringify(wanted[field]) !== JSON.stringify(found[field])) {
       throw new Error(
@@ -101,6 +102,11 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
     }
   }
   return { device: existing.device, node: existing.node, hashes: existing.hashes };
+}
+
+/** Everything that must be the same for a run to go on. */
+function comparable(experiment: Experiment, { device, hashes }: Provenance) {
+  return { ...experiment, runsPerStep: resolveRunsPerStep(experiment), backend: device.backend, ...hashes };
 }
 
 /** Where results come from: the device that computes with so many threads, and hashes of everything read. */
