@@ -78,8 +78,8 @@ function placed(folder: string, given: Place): FoundAdapter {
   const word = wordOf(folder, adapter, promptTokens) ?? known.word;
   if (task === undefined || word === undefined || seed === undefined) {
     throw new Error(
-      `${folder}: task, word and seed: expected a folder <task>/<word>-<seed> or ${ORIGIN_FILE} in it, found neither; ` +
-      'mend: --task, --word, --seed');
+      `${folder}: task, word and seed: expected a folder <task>/<word>-<seed> or ${ORIGIN_FILE} in it, ` +
+      'found neither; mend: --task, --word, --seed');
   }
   if (known.word !== undefined && known.word !== word) {
     throw fault(
@@ -93,7 +93,8 @@ function wordOf(folder: string, { initialText }: Adapter, promptTokens: number):
   const word = initialWordOf(initialText, promptTokens);
   if (word !== undefined) return word;
   throw fault(
-    join(folder, ADAPTER_CONFIG), 'prompt_tuning_init_text', 'one token, repeated, as a run of a grid has it', initialText);
+    join(folder, ADAPTER_CONFIG), 'prompt_tuning_init_text', 'one token, repeated, as a run of a grid has it',
+    initialText);
 }
 
 function readOrigin(file: string): Required<Place> & { experiment: Experiment } {
@@ -116,7 +117,7 @@ function placeInPath(folder: string): Place {
   }
 }
 
-/** The configuration that all adapters were exported from; undefined where they know none. Throws where they differ. */
+/** The configuration that all adapters were exported from, if they know one. Throws where they differ. */
 export function commonExperiment(found: readonly FoundAdapter[]): Experiment | undefined {
   const [first, ...rest] = found;
   const other = rest.find(({ experiment }) => JSON.stringify(experiment) !== JSON.stringify(first.experiment));

@@ -120,7 +120,9 @@ function readDescription(file: string, model?: Gpt2Config): AdapterDescription &
   };
   const whole = (field: string, ofModel: number | undefined): number => {
     const found = fields.get(field);
-    if (!Number.isSafeInteger(found) || (found as number) < 1) throw fault(file, field, 'a whole number from 1', found);
+    if (!Number.isSafeInteger(found) || (found as number) < 1) {
+      throw fault(file, field, 'a whole number from 1', found);
+    }
     if (ofModel !== undefined && found !== ofModel) throw fault(file, field, `the model's ${ofModel}`, found);
     return found as number;
   };

@@ -157,6 +157,6 @@ function parsed(text: string, like: unknown, name: string): unknown {
   if (Array.isArray(like)) return text.split(',').map((part) => parsed(part.trim(), like[0], name));
   if (typeof like === 'string') return text;
   const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new Error(`SOFT_PROMPTS_${name}: expected a number, found ${text}`);
-  return value;
+  if (text.trim() !== '' && !Number.isNaN(value)) return value;
+  throw new Error(`SOFT_PROMPTS_${name}: expected a number, found ${text}`);
 }

@@ -88,8 +88,8 @@ export function taskFileName(name: string): string {
 export function taskNames(folder: string): string[] {
   const files = new Set(fs.existsSync(folder) ? fs.readdirSync(folder) : []);
   const paper = [...knownTasks].flatMap(([name, { file }]) => (files.delete(file) ? [name] : []));
-  const others = [...files].filter((file) => /^[\w-]+\.json$/.test(file)).map((file) => file.slice(0, -'.json'.length));
-  return [...paper, ...others.sort()];
+  const others = [...files].filter((file) => /^[\w-]+\.json$/.test(file)).sort();
+  return [...paper, ...others.map((file) => file.slice(0, -'.json'.length))];
 }
 
 function textField(fields: ReadonlyMap<string, unknown>, field: string, where: string): string {
@@ -127,7 +127,9 @@ export function loadTask(
   name: string, options: { readonly folder: string; readonly template: Template; readonly limit?: number },
 ): Task {
   const { folder, template, limit } = options;
-  if (limit !== undefined && !(limit >= 1)) throw new Error(`task ${name}: limit: expected at least 1, found ${limit}`);
+  if (limit !== undefined && !(limit >= 1)) {
+    throw new Error(`task ${name}: limit: expected at least 1, found ${limit}`);
+  }
   const pairs = readTaskPairs(name, folder);
   const { train, test } = splitIndices(pairs.length);
   if (limit !== undefined && limit > train.length) {

@@ -11,13 +11,14 @@ const OPTIONS = [
   { usage: '--task A,B', key: 'task', aliases: ['tasks'], check: isList, help: 'only these tasks (default: all)' },
   { usage: '--word A,B', key: 'word', aliases: ['words'], check: isSomething,
     help: 'only these initial words (default: all); a JSON list for words that begin with a space' },
-  { usage: '--seed N,M', key: 'seed', aliases: ['seeds'], check: isSomething, help: 'only these seeds (default: all)' },
+  { usage: '--seed N,M', key: 'seed', aliases: ['seeds'], check: isSomething,
+    help: 'only these seeds (default: all)' },
   { usage: '--epoch N', key: 'epoch', check: isWhole(1), help: 'prompts after this epoch (default: the last)' },
   { usage: '--out FOLDER', key: 'out', check: isSomething,
     help: 'where FOLDER/<task>/<word>-<seed>/ go (default: data/runs/NAME/adapters)' },
   { usage: '--base MODEL', key: 'base', check: isSomething,
-    help: "folder or Hugging Face name by which Python loads the base model (default: the run's; for the embedded",
-    more: 'model and for folders, the absolute folder on this machine)' },
+    help: "folder or Hugging Face name by which Python loads the base model (default: the run's own;",
+    more: 'for the embedded model and for folders the whole path on this machine)' },
 ];
 
 const USAGE = [
@@ -59,7 +60,8 @@ async function exportAll({ run, task, word, seed, epoch, out, base }) {
   });
   const texts = new Map(written.map(({ word: of, ...rest }) => [of, rest]));
   for (const [of, { initialText, initialTokens }] of texts) {
-    console.log(`${JSON.stringify(of)}: initial text ${JSON.stringify(initialText)}, tokens ${initialTokens.join(' ')}`);
+    const text = JSON.stringify(initialText);
+    console.log(`${JSON.stringify(of)}: initial text ${text}, tokens ${initialTokens.join(' ')}`);
   }
   console.log(`${written.length} adapters of run ${run}, e.g. ${shown(written[0].folder)}`);
 }

@@ -10,7 +10,8 @@ const EVALUATION = ['model', 'revision', 'data', 'template', 'batchSize', 'newTo
 // prettier-ignore
 const OWN_OPTIONS = [
   { usage: '--run NAME', key: 'run', check: isName, help: 'run to make under data/runs' },
-  { usage: '--task NAME', key: 'task', check: isSomething, help: 'task, where neither soft-prompts.json nor the path says it' },
+  { usage: '--task NAME', key: 'task', check: isSomething,
+    help: 'task, where neither soft-prompts.json nor the path says it' },
   { usage: '--word WORD', key: 'word', check: isSomething, help: 'initial word, likewise' },
   { usage: '--seed N', key: 'seed', check: isWhole(0), help: 'seed, likewise' },
 ];
@@ -47,7 +48,7 @@ function usageOf(own, settings) {
     ...helpLines(own),
     `  ${'--help'.padEnd(22)} this list`,
     '',
-    'How they are evaluated (default: as the run they were exported from); below each setting its value in the presets:',
+    'How they are evaluated, by default as the run they were exported from; below each its value in the presets:',
     '',
     ...helpLines(settings),
   ].join('\n');

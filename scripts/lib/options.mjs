@@ -54,8 +54,10 @@ const OTHER_OPTIONS = [
     'auto (default), native, wasm or cpu'],
   ['--output DIR', undefined, isSomething,
     'folder for executed notebooks and figures (default: data/runs/RUN)'],
-].map(([usage, variable, check, help]) => (
-  { usage, key: usage.split(' ')[0].slice('--'.length), variable: variable && `SOFT_PROMPTS_${variable}`, check, help }));
+].map(([usage, variable, check, help]) => {
+  const key = usage.split(' ')[0].slice('--'.length);
+  return { usage, key, variable: variable && `SOFT_PROMPTS_${variable}`, check, help };
+});
 
 /** Options that say which notebooks run and of which preset, without changing what the preset is. */
 const KEEP_PRESET = ['preset', 'only'];
