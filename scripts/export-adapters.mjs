@@ -28,7 +28,8 @@ const USAGE = [
   `  ${'--help'.padEnd(22)} this list`,
   '',
   'In Python:',
-  '  model = AutoModelForCausalLM.from_pretrained(PeftConfig.from_pretrained(folder).base_model_name_or_path)',
+  '  base = PeftConfig.from_pretrained(folder).base_model_name_or_path',
+  '  model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)  # as it was trained',
   '  model = PeftModel.from_pretrained(model, folder)',
 ].join('\n');
 
