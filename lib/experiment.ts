@@ -4,15 +4,16 @@
  * Precedence: preset, then what a notebook or a script overrides, then the command line (which reaches
  * notebooks as environment variables SOFT_PROMPTS_<NAME>).
  */
-import { z } from 'zod';
-import { TASK_NAMES, type Template } from './tasks';
-import { singleToken } from './tokenizer';
+import { EXPERIMENT_SCHEMA, firstIssue, readSetting, SETTING_NAMES, variableOf } from './settings';
+import { loadTask, TASK_NAMES, type Template } from './tasks';
 
 export interface Experiment {
   /** preset that it started from */
   readonly preset: string;
   /** 'embedded', a folder with config.json and safetensors, or a Hugging Face id found in its cache */
   readonly model: string;
+  /** commit, tag or branch of a Hugging Face model; null: its newest */
+  readonly revision: string | null;
   /** 'embedded', 'function-vectors' (the paper's lists) or a folder of JSON lists */
   readonly data: string;
   readonly tasks: readonly string[];
@@ -44,6 +45,7 @@ const WORDS = ['cat', 'dog', 'bird', 'book', 'house', 'chair', 'table', 'pen', '
 /** The paper's text to the letter: Adam, no dropout, the label in the same string as its space. */
 const PAPER: Omit<Experiment, 'preset'> = {
   model: 'openai-community/gpt2-xl',
+  revision: null,
   data: 'function-vectors',
   tasks: TASK_NAMES,
   words: WORDS,
@@ -80,28 +82,6 @@ const PRESETS: Readonly<Record<string, Omit<Experiment, 'preset'>>> = {
 
 export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
-const list = <T extends z.ZodType>(item: T) => z.array(item).min(1).refine(
-  (values) => new Set(values).size === values.length, 'expected no value twice');
-
-const SCHEMA = z.strictObject({
-  preset: z.string(),
-  model: z.string().min(1),
-  data: z.string().min(1),
-  tasks: list(z.string().regex(/^[\w-]+$/, 'expected letters, digits, _ and -')),
-  words: list(z.string().min(1)),
-  seeds: list(z.int().min(0)),
-  promptTokens: z.int().min(1).max(100),
-  epochs: z.int().min(1).max(10_000),
-  batchSize: z.int().min(1).max(1024),
-  learningRate: z.number().positive(),
-  weightDecay: z.number().min(0),
-  dropout: z.number().min(0).lt(1),
-  template: z.enum(['plain', 'trailing-space']),
-  newTokens: z.int().min(1).max(50),
-  examples: z.int().min(4).nullable(),
-  runsPerStep: z.union([z.literal('auto'), z.int().min(1).max(1000)]),
-});
-
 /**
  * The configuration: a preset, changed by `overrides`, changed by environment variables.
  * Throws for an unknown preset or field, a wrong type or range, and a word that is not one token.
@@ -116,39 +96,43 @@ export function configure(
     { ...PRESETS[preset], preset, ...overrides, ...fromEnvironment(environment) }, 'configuration');
 }
 
-/** Check a configuration from anywhere. Throws with `source`, field, expected and found. */
+/**
+ * Check a configuration from anywhere; a setting that files of before do not have gets its neutral value. Throws
+ * with `source`, setting, expected and found.
+ */
 export function checkExperiment(value: unknown, source: string): Experiment {
-  const result = SCHEMA.safeParse(value);
-  if (!result.success) {
-    const { path, message } = result.error.issues[0];
-    const found = path.reduce<unknown>((inner, key) => (inner as Record<PropertyKey, unknown>)?.[key], value);
-    const shown = path.length > 0 ? `${path.join('.')}: ${message}; found ${JSON.stringify(found)}` : message;
-    throw new Error(`${source}: ${shown}`);
-  }
-  for (const word of result.data.words) {
-    try {
-      singleToken(word);
-    } catch (error) {
-      throw new Error(`${source}: words: ${(error as Error).message}`, { cause: error });
-    }
-  }
+  const result = EXPERIMENT_SCHEMA.safeParse(value);
+  if (!result.success) throw new Error(`${source}: ${firstIssue(result.error, value)}`);
   return result.data;
 }
 
-/** Environment variables and the fields they set. SEED gives the list of seeds. */
-const VARIABLES: Readonly<Record<string, keyof Experiment>> = {
-  MODEL: 'model', DATA: 'data', TASKS: 'tasks', WORDS: 'words', SEED: 'seeds', EPOCHS: 'epochs',
-  BATCH_SIZE: 'batchSize', LEARNING_RATE: 'learningRate', WEIGHT_DECAY: 'weightDecay', DROPOUT: 'dropout',
-  TEMPLATE: 'template', PROMPT_TOKENS: 'promptTokens', EXAMPLES: 'examples', RUNS_PER_STEP: 'runsPerStep',
-};
+/**
+ * Check a configuration against what it is to be trained with: the task lists in `folder` and, where `positions`
+ * is given, the longest sequence of the model. Throws where a task does not exist, has fewer training examples than
+ * asked for, or where an example is too long.
+ */
+export function checkTasks(experiment: Experiment, folder: string, positions = Infinity): void {
+  const { tasks, template, examples, promptTokens, newTokens } = experiment;
+  for (const name of tasks) {
+    const { train, test } = loadTask(name, { folder, template, limit: examples ?? undefined });
+    for (const { input, textTokens, labelTokens } of [...train, ...test]) {
+      // The last token of a label, or of an answer, is never read.
+      const length = promptTokens + textTokens.length + Math.max(labelTokens.length, newTokens) - 1;
+      if (length <= positions) continue;
+      throw new Error(
+        `task ${name}: input ${JSON.stringify(input)}: ${length} tokens (${promptTokens} of the prompt, ` +
+        `${textTokens.length} of the text, ${length - promptTokens - textTokens.length} of the answer), ` +
+        `expected at most the model's ${positions} positions`);
+    }
+  }
+}
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): Partial<Experiment> {
-  const overrides: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(VARIABLES)) {
-    const text = environment[`SOFT_PROMPTS_${name}`];
-    if (text !== undefined && text !== '') overrides[field] = parsed(text, DEMO[field as keyof typeof DEMO], name);
-  }
-  return overrides as Partial<Experiment>;
+  const given = SETTING_NAMES.flatMap((name) => {
+    const text = environment[variableOf(name)];
+    return text === undefined || text === '' ? [] : [[name, readSetting(name, text, variableOf(name))]];
+  });
+  return Object.fromEntries(given) as Partial<Experiment>;
 }
 
 /**
@@ -166,8 +150,8 @@ export function parameter(name: string, value: unknown, environment: NodeJS.Proc
 
 function parsed(text: string, like: unknown, name: string): unknown {
   if (Array.isArray(like)) return text.split(',').map((part) => parsed(part.trim(), like[0], name));
-  if (text === like || (typeof like === 'string' && like !== 'auto')) return text;
+  if (typeof like === 'string') return text;
   const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new Error(`SOFT_PROMPTS_${name}: expected a number, found ${text}`);
-  return value;
+  if (text.trim() !== '' && !Number.isNaN(value)) return value;
+  throw new Error(`SOFT_PROMPTS_${name}: expected a number, found ${text}`);
 }

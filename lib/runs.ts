@@ -63,7 +63,7 @@ export interface Grid {
 
 export interface Provenance {
   readonly device: Device;
-  /** runs that train in one step, where the configuration leaves the choice open */
+  /** runs that train in one step: the configuration's number, or what was chosen for its 'auto' */
   readonly runsPerStep: number;
   readonly node: string;
   /** SHA-256 of the model's weights and of each task list */
@@ -96,8 +96,7 @@ const RECORD = z.strictObject({
   device: z.looseObject({
     backend: z.enum(BACKEND_NAMES), kind: z.string().min(1), threads: z.int().min(1), version: z.string(),
   }),
-  // Runs older than this field were grouped by their own rule; it only matters while a run trains.
-  runsPerStep: z.int().min(1).default(10),
+  runsPerStep: z.int().min(1).optional(),
   node: z.string(),
   hashes: z.record(z.string(), z.string()),
 });
@@ -122,7 +121,10 @@ export function groupsOf({ tasks, seeds, words }: Experiment, runsPerStep: numbe
 
 function readRecord(file: string): { experiment: Experiment } & Provenance {
   const record = checkJson(RECORD, readJson(file), file);
-  return { ...record, experiment: checkExperiment(record.experiment, file) };
+  const experiment = checkExperiment(record.experiment, file);
+  // Runs older than the field have a number in their configuration.
+  const runsPerStep = record.runsPerStep ?? (experiment.runsPerStep === 'auto' ? 1 : experiment.runsPerStep);
+  return { ...record, experiment, runsPerStep };
 }
 
 /**
@@ -137,7 +139,9 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
   }
   const { experiment: made, ...existing } = readRecord(file);
   const found = comparedFields(made, existing);
-  const wanted = comparedFields(experiment, provenance);
+  // 'auto' goes on with what the run began with.
+  const { runsPerStep } = experiment.runsPerStep === 'auto' ? existing : provenance;
+  const wanted = comparedFields(experiment, { ...provenance, runsPerStep });
   for (const field of new Set([...wanted.keys(), ...found.keys()])) {
     if (wanted.get(field) !== found.get(field)) {
       throw new Error(
@@ -149,10 +153,14 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
 }
 
 /** What must be the same for results to lie in one folder, as JSON by name. */
-function comparedFields(experiment: Experiment, { device, hashes }: Provenance): Map<string, string> {
+function comparedFields(
+  experiment: Experiment, { device, hashes, runsPerStep }: Provenance,
+): Map<string, string> {
   const files = Object.entries(hashes).map(([name, hash]) => [`SHA-256 of ${name}`, hash]);
-  const settings = [...Object.entries(experiment), ['backend', device.backend], ['kind of device', device.kind]];
-  return new Map([...settings, ...files].map(([name, value]) => [name as string, JSON.stringify(value)]));
+  const settings = Object.entries({
+    ...experiment, runsPerStep, backend: device.backend, 'kind of device': device.kind,
+  });
+  return new Map([...settings, ...files].map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 /** Remove what killed processes left behind: temporary files, and checkpoints of groups that are done. */

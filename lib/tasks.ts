@@ -1,5 +1,6 @@
 /** The paper's six tasks: their pairs, the prompt template, the split, and the batches of an epoch. */
 
+import * as fs from 'fs';
 import * as path from 'path';
 
 import { readJson } from './files';
@@ -57,6 +58,10 @@ const knownTasks: ReadonlyMap<string, { readonly file: string; readonly title: s
  */
 export function readTaskPairs(name: string, folder: string): TaskPair[] {
   const file = path.join(folder, taskFileName(name));
+  if (!fs.existsSync(file)) {
+    const there = taskNames(folder).join(', ') || 'none';
+    throw new Error(`task ${name}: ${file} is missing; tasks in this folder: ${there}`);
+  }
   const pairs = readJson(file);
   if (!Array.isArray(pairs) || pairs.length === 0) {
     throw new Error(`${file}: expected a list of at least one pair, found ${describe(pairs)}`);
@@ -77,6 +82,14 @@ export function taskFileName(name: string): string {
     throw new Error(`task name: expected letters, digits, _ and -, found ${JSON.stringify(name)}`);
   }
   return knownTasks.get(name)?.file ?? `${name}.json`;
+}
+
+/** The tasks whose lists lie in a folder: the paper's first, then all others by name. */
+export function taskNames(folder: string): string[] {
+  const files = new Set(fs.existsSync(folder) ? fs.readdirSync(folder) : []);
+  const paper = [...knownTasks].flatMap(([name, { file }]) => (files.delete(file) ? [name] : []));
+  const others = [...files].filter((file) => /^[\w-]+\.json$/.test(file)).sort();
+  return [...paper, ...others.map((file) => file.slice(0, -'.json'.length))];
 }
 
 function textField(fields: ReadonlyMap<string, unknown>, field: string, where: string): string {
@@ -108,22 +121,28 @@ export function splitIndices(count: number, seed = 42): { train: number[]; test:
 
 /**
  * Read, split and tokenise a task. `limit` keeps the first `limit` training examples and the first `limit /
- * 4`, rounded up, test examples, for trials.
+ * 4`, rounded up, test examples, for trials. Throws where the list has fewer than `limit` to train on.
  */
 export function loadTask(
   name: string, options: { readonly folder: string; readonly template: Template; readonly limit?: number },
 ): Task {
-  const { folder, template, limit = Infinity } = options;
-  if (!(limit >= 1)) throw new Error(`task ${name}: limit: expected at least 1, found ${limit}`);
+  const { folder, template, limit } = options;
+  if (limit !== undefined && !(limit >= 1)) {
+    throw new Error(`task ${name}: limit: expected at least 1, found ${limit}`);
+  }
   const pairs = readTaskPairs(name, folder);
   const { train, test } = splitIndices(pairs.length);
+  if (limit !== undefined && limit > train.length) {
+    throw new Error(`task ${name}: examples: expected at most ${train.length}, which its list of ${pairs.length} ` +
+      `has for training, found ${limit}`);
+  }
   const examplesOf = (indices: readonly number[], count: number): Example[] =>
     indices.slice(0, count).map((index) => exampleOf(pairs[index], template));
   return {
     name,
     title: knownTasks.get(name)?.title ?? name.replace(/[_-]+/g, ' '),
-    train: examplesOf(train, limit),
-    test: examplesOf(test, Math.ceil(limit / 4)),
+    train: examplesOf(train, limit ?? train.length),
+    test: examplesOf(test, Math.ceil((limit ?? Infinity) / 4)),
   };
 }
 

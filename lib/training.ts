@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startBackend } from './backend';
 import { resolveData } from './data';
-import type { Experiment } from './experiment';
+import { checkTasks, type Experiment } from './experiment';
 import { projectFolder } from './files';
 import { readConfig, type Gpt2Config } from './gpt2';
 import { findModel, modelFiles } from './hub';
@@ -50,6 +50,7 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   const modelFolder = findModel(experiment.model);
   const config = readConfig(join(modelFolder, 'config.json'));
   const dataFolder = await resolveData(experiment.data);
+  checkTasks(experiment, dataFolder, config.positions);
   const files = Object.fromEntries(experiment.tasks.map((task) => [task, join(dataFolder, taskFileName(task))]));
   const tasks = new Map(experiment.tasks.map((task) => [task, trainingExamples(task, dataFolder, experiment)]));
   const workers = options.workers ?? workersFor(experiment, config, device.kind);

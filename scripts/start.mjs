@@ -1,5 +1,5 @@
 // npm start [-- options]: makes sure of set-up, then runs the notebooks in order.
-import { START_USAGE, chooseNotebooks, parseOptions, planRun } from './lib/options.mjs';
+import { asProblem, library, makeLibrary } from './lib/library.mjs';
 import { listNotebooks, shown } from './lib/project.mjs';
 import { runNotebooks } from './lib/notebooks.mjs';
 import { setUp } from './lib/setup.mjs';
@@ -7,12 +7,15 @@ import { Problem, runMain, seconds } from './lib/steps.mjs';
 
 await runMain(async () => {
   const args = process.argv.slice(2);
+  await makeLibrary();
+  const { START_USAGE, chooseNotebooks, parseOptions, planRun } = await import('./lib/options.mjs');
   if (args.includes('--help')) {
     console.log(START_USAGE);
     return 0;
   }
   const values = parseOptions(args);
   const { inPlace, output, environment } = planRun(values);
+  await asProblem(() => checkBefore(environment));
   const files = chooseNotebooks(listNotebooks(), values.only);
   if (files.length === 0) throw new Problem('there is no notebook in notebooks/');
   await setUp({ quiet: true });
@@ -29,3 +32,11 @@ await runMain(async () => {
   }
   return code;
 });
+
+/** What can be known to be wrong before anything is set up or trained; lists still to be downloaded are not read. */
+function checkBefore(environment) {
+  const { configure, checkTasks } = library('experiment');
+  const experiment = configure(environment.SOFT_PROMPTS_PRESET, {}, environment);
+  const folder = experiment.data === 'function-vectors' ? undefined : library('data').findData(experiment.data);
+  if (folder) checkTasks(experiment, folder);
+}

@@ -170,7 +170,8 @@ test('A folder made with another configuration, backend or file is refused with 
   refused(
     { ...experiment, learningRate: 0.5 }, provenance,
     /experiment\.json: learningRate: this run was made with 0\.001, now asked for 0\.5/);
-  refused({ ...experiment, runsPerStep: 1 }, provenance, /runsPerStep: this run was made with 2, now asked for 1/);
+  refused({ ...experiment, revision: 'v1' }, provenance, /revision: this run was made with null, now asked for "v1"/);
+  refused({ ...experiment, runsPerStep: 1 }, { ...provenance, runsPerStep: 1 }, /runsPerStep: this run was made with 2, now asked for 1/);
   const wasm: Provenance = { ...provenance, device: { ...provenance.device, backend: 'wasm' } };
   refused(experiment, wasm, /backend: this run was made with "native", now asked for "wasm"/);
   const gpu: Provenance = { ...provenance, device: { ...provenance.device, kind: 'GPU' } };
@@ -179,6 +180,24 @@ test('A folder made with another configuration, backend or file is refused with 
   refused(
     experiment, { ...provenance, hashes: { 'model.safetensors': 'cd' } },
     /model\.safetensors: this run was made with "ab", now asked for "cd"; mend: choose another run name, or delete/);
+});
+
+test('A folder made before a setting was there goes on, and with auto one made with any number of runs a step.', () => {
+  const folder = path.join(temporary, 'before');
+  const { revision, ...before } = experiment;
+  assert.equal(revision, null);
+  const { runsPerStep, ...older } = provenance;
+  assert.equal(runsPerStep, 2);
+  writeJsonAtomic(path.join(folder, 'experiment.json'), { experiment: { ...before, runsPerStep: 10 }, ...older });
+  const auto = openRunFolder(folder, { ...experiment, runsPerStep: 'auto' }, { ...provenance, runsPerStep: 3 });
+  assert.equal(auto.runsPerStep, 10);
+  openRunFolder(folder, { ...experiment, runsPerStep: 10 }, { ...provenance, runsPerStep: 10 });
+});
+
+test('The demo run that ships with the project is read.', () => {
+  const { experiment: published, runs } = readGrid('published');
+  assert.equal(runs.length, published.tasks.length * published.words.length);
+  assert.equal(published.revision, null);
 });
 
 test('A run name is a plain folder name.', () => {

@@ -7,7 +7,7 @@ import test from 'node:test';
 import { projectFolder, readJson, sha256File } from '../lib/files';
 import { createRandom } from '../lib/random';
 import {
-  epochBatches, exampleOf, loadTask, readTaskPairs, splitIndices, TASK_NAMES, type TaskPair, type Template,
+  epochBatches, exampleOf, loadTask, readTaskPairs, splitIndices, TASK_NAMES, taskNames, type TaskPair, type Template,
 } from '../lib/tasks';
 import { decode, encode } from '../lib/tokenizer';
 
@@ -69,6 +69,10 @@ test('A task is split by the seeded order: the first fifth, rounded up, tests.',
     assert.deepEqual(limited.test, task.test.slice(0, 2));
     const empty = { folder, template: 'plain', limit: 0 } as const;
     assert.throws(() => loadTask('my_own-task', empty), /limit: expected at least 1, found 0/);
+    assert.equal(loadTask('my_own-task', { folder, template: 'plain', limit: 8 }).train.length, 8);
+    assert.throws(
+      () => loadTask('my_own-task', { folder, template: 'plain', limit: 9 }),
+      { message: 'task my_own-task: examples: expected at most 8, which its list of 11 has for training, found 9' });
   });
 });
 
@@ -128,8 +132,19 @@ test('A task\'s name cannot lead out of its folder.', () => {
     for (const name of ['../x', '/etc/passwd', '', 'a/b', 'a\\b', '..', 'x.json']) {
       assert.throws(() => readTaskPairs(name, folder), /task name: expected letters, digits, _ and -, found/);
     }
-    assert.throws(() => readTaskPairs('none', folder), /ENOENT.*none\.json/);
-    assert.throws(() => readTaskPairs('constructor', folder), /ENOENT.*constructor\.json/);
+    assert.throws(() => readTaskPairs('none', folder), /task none: .*none\.json is missing; tasks in this folder: x$/);
+    assert.throws(() => readTaskPairs('constructor', folder), /task constructor: .*constructor\.json is missing/);
+  });
+});
+
+test('The tasks of a folder are named: the paper\'s in its order, then all other lists.', () => {
+  assert.deepEqual(taskNames(path.join(projectFolder, 'data', 'tasks')), TASK_NAMES);
+  withTask('zebra', [], (folder) => {
+    for (const file of ['present-past.json', 'landmark-country.json', 'ape.json', 'notes.txt', 'a b.json']) {
+      fs.writeFileSync(path.join(folder, file), '[]');
+    }
+    assert.deepEqual(taskNames(folder), ['landmark_country', 'present_past', 'ape', 'zebra']);
+    assert.deepEqual(taskNames(path.join(folder, 'none')), []);
   });
 });
 

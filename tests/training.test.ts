@@ -226,10 +226,22 @@ test('A run that was made otherwise is refused with the field, what it was and w
 });
 
 test('What fails in a worker reaches the caller with its message.', async () => {
-  const long = { ...experiment, promptTokens: 36, tasks: ['colours'], seeds: [0] };
+  const deeper = path.join(temporary, 'deeper');
+  fs.cpSync(modelFolder, deeper, { recursive: true });
+  const config = path.join(deeper, 'config.json');
+  writeJsonAtomic(config, { ...(readJson(config) as object), n_layer: 3 }); // one more than the weights have
   await assert.rejects(
-    trainGrid(nameOf('long'), long, { workers: 1 }),
-    /training worker failed: .*sequence of \d+ tokens, expected at most 40/);
+    trainGrid(nameOf('failing'), { ...experiment, model: deeper, tasks: ['colours'] }, { workers: 1 }),
+    /training worker failed: .*tensor h\.2\..*: expected, but missing/);
+});
+
+test('Sequences longer than the model reads, and tasks that are not there, are refused before anything is made.', async () => {
+  const refused = (changes: Partial<Experiment>, message: RegExp) => (
+    assert.rejects(trainGrid(nameOf('none'), { ...experiment, ...changes }), message));
+  await refused({ promptTokens: 36 }, /task colours: input ".*": \d+ tokens \(36 of the prompt, .*the model's 40 positions/);
+  await refused({ examples: 9 }, /task colours: examples: expected at most 8/);
+  await refused({ tasks: ['unknown'] }, /unknown\.json is missing; tasks in this folder: animals, colours/);
+  assert.ok(!fs.existsSync(runFolder(nameOf('none'))), 'a folder is left behind');
 });
 
 test('A run that is missing, and a name that leads elsewhere, are refused.', async () => {
@@ -239,6 +251,4 @@ test('A run that is missing, and a name that leads elsewhere, are refused.', asy
   for (const name of ['../elsewhere', '', 'a/b', '.hidden']) {
     assert.throws(() => runFolder(name), /run name: .*expected letters, digits, dots, _ and -/);
   }
-  await assert.rejects(trainGrid(nameOf('none'), { ...experiment, tasks: ['unknown'] }), /unknown\.json/);
-  assert.ok(!fs.existsSync(runFolder(nameOf('none'))), 'a folder is left behind');
 });

@@ -1,104 +1,92 @@
-// The options of `npm start` and the environment variables by which they reach the notebooks: the one table
-// of both.
+// The options of `npm start`. Those that change the configuration are lib/settings.ts as flags: --prompt-tokens is
+// promptTokens; they reach the notebooks as environment variables. Import after makeLibrary().
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { helpLines, isList, isName, isOneOf, isSomething, readArguments } from './arguments.mjs';
+import { library } from './library.mjs';
 import { inRoot } from './project.mjs';
 import { Problem } from './steps.mjs';
 
-const whole = (least) => (text) =>
-  /^\d+$/.test(text) && Number(text) >= least ? undefined : `a whole number from ${least} on`;
-const positive = (text) =>
-  Number(text) > 0 && Number.isFinite(Number(text)) ? undefined : 'a number above 0';
-const fraction = (text) =>
-  /^\d*\.?\d+$/.test(text) && Number(text) < 1 ? undefined : 'a number from 0 to below 1';
-const seeds = (text) =>
-  /^\d+(,\d+)*$/.test(text) ? undefined : 'whole numbers from 0 on, separated by commas';
-const list = (text) =>
-  /^[^,\s]+(,[^,\s]+)*$/.test(text) ? undefined : 'names separated by commas, without spaces';
-const name = (text) =>
-  /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text) ? undefined : 'letters, digits, dots, - and _';
-const something = (text) => (text.trim() ? undefined : 'something');
-const oneOf =
-  (...names) =>
-  (text) =>
-    names.includes(text) ? undefined : `one of ${names.join(', ')}`;
+const { PRESET_NAMES, configure } = library('experiment');
+const { SETTINGS, SETTING_NAMES, readSetting, settingText, spelled, variableOf } = library('settings');
 
-// Option and value; variable (SOFT_PROMPTS_…); check, which returns what it expected of a wrong value; help.
+const isRadius = (text) => (Number(text) > 0 && Number(text) <= 2 ? undefined : 'a number above 0, at most 2');
+
+const SHOWN_PRESETS = ['demo', 'paper', 'authors'].map((name) => [name, configure(name, {}, {})]);
+
+/** What a setting is in the presets that matter: 'demo 8 · paper 8', with the authors' where it is another. */
+function valuesOf(name) {
+  const [demo, paper, authors] = SHOWN_PRESETS.map(([preset, experiment]) => {
+    const text = settingText(name, experiment[name]);
+    return { text, shown: `${preset} ${text}` };
+  });
+  if (demo.text === paper.text && paper.text === authors.text) return `demo, paper, authors: ${demo.text}`;
+  const last = authors.text === paper.text ? [] : [authors.shown];
+  return [demo.shown, paper.shown, ...last].join(' · ');
+}
+
+/** Flags of the settings, in the order of the configuration. */
+export const SETTING_OPTIONS = SETTING_NAMES.map((name) => {
+  const key = spelled(name, '-');
+  return {
+    usage: `--${key} ${SETTINGS[name].value}`,
+    key,
+    aliases: name === 'seeds' ? ['seed'] : [],
+    setting: name,
+    variable: variableOf(name),
+    check: (text, flag) => void readSetting(name, text, `${flag} ${text}`),
+    help: SETTINGS[name].help,
+    more: valuesOf(name),
+  };
+});
+
 // prettier-ignore
-const TABLE = [
-  ['--preset NAME', 'PRESET', oneOf('demo', 'tiny', 'paper', 'authors'),
-    'demo (default), tiny, paper or authors'],
-  ['--run NAME', 'RUN', name, 'folder under data/runs (default: the name of the preset)'],
-  ['--only NUMBERS', undefined, list, 'only these notebooks, e.g. 02,04'],
-  ['--model M', 'MODEL', something, 'embedded, a folder, or a Hugging Face name, e.g. openai-community/gpt2'],
-  ['--data D', 'DATA', something, "embedded, function-vectors (the paper's lists) or a folder of JSON lists"],
-  ['--tasks A,B', 'TASKS', list, 'tasks to train on, e.g. country_capital,present_past'],
-  ['--words A,B', 'WORDS', list, 'words the prompts start from, e.g. cat,dog'],
-  ['--seed N,M', 'SEED', seeds, 'seeds; one run for each task, word and seed'],
-  ['--prompt-tokens N', 'PROMPT_TOKENS', whole(1), 'vectors of a prompt'],
-  ['--epochs N', 'EPOCHS', whole(1), 'passes over the training examples'],
-  ['--batch-size N', 'BATCH_SIZE', whole(1), 'examples of a step'],
-  ['--learning-rate X', 'LEARNING_RATE', positive, 'at the first step; falls linearly to 0'],
-  ['--weight-decay X', 'WEIGHT_DECAY', fraction, "AdamW's; 0 makes it Adam"],
-  ['--dropout X', 'DROPOUT', fraction, "GPT-2's own, while training"],
-  ['--template NAME', 'TEMPLATE', oneOf('plain', 'trailing-space'), 'plain or trailing-space'],
-  ['--examples N', 'EXAMPLES', whole(4), 'most training examples of a task'],
-  ['--runs-per-step N', 'RUNS_PER_STEP', whole(1), 'runs that train in one step'],
-  ['--epsilon X', 'EPSILON', positive, 'radius of a neighbourhood, cosine distance'],
-  ['--backend NAME', 'BACKEND', oneOf('auto', 'native', 'wasm', 'cpu'),
+const OTHER_OPTIONS = [
+  ['--preset NAME', 'PRESET', isOneOf(...PRESET_NAMES),
+    `${PRESET_NAMES.join(', ')}: what is trained, before the settings below change it (default: demo)`],
+  ['--run NAME', 'RUN', isName,
+    'folder under data/runs (default: the preset and the changed settings, e.g. demo-epochs-10)'],
+  ['--only NUMBERS', undefined, isList, 'only these notebooks, e.g. 02,04'],
+  ['--epsilon X', 'EPSILON', isRadius,
+    'radius of a neighbourhood, cosine distance (default 0.7; the paper 0.7, its code 0.5)'],
+  ['--backend NAME', 'BACKEND', isOneOf('auto', 'native', 'wasm', 'cpu'),
     'auto (default), native, wasm or cpu'],
-  ['--output DIR', undefined, something,
+  ['--output DIR', undefined, isSomething,
     'folder for executed notebooks and figures (default: data/runs/RUN)'],
-];
+].map(([usage, variable, check, help]) => {
+  const key = usage.split(' ')[0].slice('--'.length);
+  return { usage, key, variable: variable && `SOFT_PROMPTS_${variable}`, check, help };
+});
 
 /** Options that say which notebooks run and of which preset, without changing what the preset is. */
 const KEEP_PRESET = ['preset', 'only'];
+/** Options that change nothing of what is trained. */
+const KEEP_RUN = [...KEEP_PRESET, 'run', 'epsilon', 'output'];
 /** Options whose value may be a folder. */
 const NAMES_FOLDER = ['model', 'data'];
 
-export const OPTIONS = TABLE.map(([usage, variable, check, help]) => ({
-  usage,
-  key: usage.split(' ')[0].slice('--'.length),
-  variable: variable && `SOFT_PROMPTS_${variable}`,
-  check,
-  help,
-}));
+export const OPTIONS = [...OTHER_OPTIONS, ...SETTING_OPTIONS];
 
 export const START_USAGE = [
   'npm start -- [options]   runs the notebooks in order',
   '',
-  ...OPTIONS.map(({ usage, help }) => `  ${usage.padEnd(20)} ${help}`),
-  `  ${'--help'.padEnd(20)} this list`,
+  ...helpLines(OTHER_OPTIONS),
+  `  ${'--help'.padEnd(22)} this list`,
+  '',
+  'What is trained; below each setting its value in the presets:',
+  '',
+  ...helpLines(SETTING_OPTIONS),
   '',
   'Without options the notebooks in notebooks/ and the figures in figures/ are made anew, in place.',
+  'On a laptop, for instance: npm start -- --model gpt2 --words cat,water --epochs 10',
 ].join('\n');
 
-/**
- * Reads `--flag value` and `--flag=value`. Throws a Problem that names the option, the value and what was
- * expected.
- */
+/** The options of `npm start` by key, checked one by one. Throws a Problem where one is wrong. */
 export function parseOptions(args) {
-  const values = {};
-  for (let i = 0; i < args.length; i += 1) {
-    const [flag, attached] = splitOnce(args[i]);
-    const option = OPTIONS.find(({ key }) => `--${key}` === flag);
-    if (!option) throw new Problem(`unknown option ${args[i]}\n\n${START_USAGE}`);
-    if (option.key in values) throw new Problem(`${flag} is given twice`);
-    if (attached === undefined) i += 1;
-    const value = attached ?? args[i];
-    if (value === undefined || value.startsWith('--')) {
-      throw new Problem(`${flag} needs a value: ${option.help}`);
-    }
-    const expected = option.check(value);
-    if (expected) throw new Problem(`${flag} ${value}: expected ${expected}`);
-    values[option.key] = value;
-  }
+  const { values, rest } = readArguments(args, OPTIONS, START_USAGE);
+  if (rest.length > 0) throw new Problem(`unknown option ${rest[0]}\n\n${START_USAGE}`);
   return values;
-}
-
-function splitOnce(argument) {
-  const at = argument.startsWith('--') ? argument.indexOf('=') : -1;
-  return at < 0 ? [argument, undefined] : [argument.slice(0, at), argument.slice(at + 1)];
 }
 
 /**
@@ -109,22 +97,40 @@ function splitOnce(argument) {
 export function planRun(values) {
   const preset = values.preset ?? 'demo';
   const inPlace = preset === 'demo' && Object.keys(values).every((key) => KEEP_PRESET.includes(key));
-  const run = values.run ?? preset;
+  const run = values.run ?? runName(preset, values);
   const folder = values.output ? fromHere(values.output) : inRoot('data', 'runs', run);
   const environment = {
     SOFT_PROMPTS_PRESET: preset,
     SOFT_PROMPTS_RUN: run,
     SOFT_PROMPTS_FIGURES: inPlace ? inRoot('figures') : path.join(folder, 'figures'),
+    ...settingsEnvironment(values, OPTIONS),
   };
-  for (const { key, variable } of OPTIONS) {
-    if (!variable || !(key in values)) continue;
-    environment[variable] = NAMES_FOLDER.includes(key) ? asFolder(values[key]) : values[key];
-  }
   return { run, inPlace, output: inPlace ? undefined : path.join(folder, 'notebooks'), environment };
 }
 
+/** The environment variables by which options reach lib. */
+export function settingsEnvironment(values, options = SETTING_OPTIONS) {
+  const given = options.filter(({ key, variable }) => variable && key in values);
+  return Object.fromEntries(
+    given.map(({ key, variable }) => [
+      variable,
+      NAMES_FOLDER.includes(key) ? asFolder(values[key]) : values[key],
+    ]),
+  );
+}
+
+/** The preset and what is changed of it, so that another configuration gets another folder; short and plain. */
+function runName(preset, values) {
+  const changed = OPTIONS.filter(({ key }) => key in values && !KEEP_RUN.includes(key));
+  const parts = changed.map(({ key }) => `${key}-${values[key]}`);
+  const full = [preset, ...parts].join('-');
+  const plain = full.replace(/[^A-Za-z0-9.]+/g, '-').replace(/^-|-$/g, '');
+  if (parts.length === 0 || plain.length <= 60) return plain;
+  return `${plain.slice(0, 50)}-${createHash('sha256').update(full).digest('hex').slice(0, 8)}`;
+}
+
 /** npm changes to the project's folder; paths are meant from where the user was. */
-const fromHere = (file) => path.resolve(process.env.INIT_CWD ?? process.cwd(), file);
+export const fromHere = (file) => path.resolve(process.env.INIT_CWD ?? process.cwd(), file);
 
 /** Notebooks run in notebooks/, so a folder must reach them by its whole path; other names stay. */
 const asFolder = (value) => (fs.existsSync(fromHere(value)) ? fromHere(value) : value);
