@@ -7,7 +7,8 @@ import { resolveData } from './data';
 import type { Experiment } from './experiment';
 import { projectFolder } from './files';
 import { readConfig, type Gpt2Config } from './gpt2';
-import { findModel, modelFiles } from './hub';
+import { modelFiles, resolveModel } from './hub';
+import type { DownloadProgress } from './hub-download';
 import { lockFolder } from './lock';
 import {
   gridFinished, groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder,
@@ -30,6 +31,8 @@ export interface Progress {
 
 export interface TrainingOptions {
   readonly onProgress?: (progress: Progress) => void;
+  /** told while the model is downloaded, before the training */
+  readonly onDownload?: (progress: DownloadProgress) => void;
   /** worker processes; default: one a core for models under a billion parameters on a CPU, else one */
   readonly workers?: number;
   /** stops the training after the step in progress; what the last epochs ended with is saved */
@@ -46,7 +49,8 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   options.signal?.throwIfAborted();
   const device = await startBackend();
   const folder = runFolder(name);
-  const modelFolder = findModel(experiment.model);
+  const { folder: modelFolder } = await resolveModel(
+    experiment.model, { signal: options.signal, onProgress: options.onDownload });
   const config = readConfig(join(modelFolder, 'config.json'));
   const dataFolder = await resolveData(experiment.data);
   const files = Object.fromEntries(experiment.tasks.map((task) => [task, join(dataFolder, taskFileName(task))]));
