@@ -9,7 +9,7 @@ import test from 'node:test';
 
 import { fetchFiles, fetchFunctionVectors, findData, resolveData } from '../lib/data';
 import { projectFolder } from '../lib/files';
-import { TASK_NAMES, taskFileName } from '../lib/tasks';
+import { loadTask, TASK_NAMES, taskFileName } from '../lib/tasks';
 
 type Answer = (name: string, response: http.ServerResponse) => void;
 
@@ -166,4 +166,19 @@ test('The paper\'s lists come from SOFT_PROMPTS_DATA_URL where it is set, checke
     }
     assert.deepEqual(asked, ['country-capital.json', 'country-capital.json']);
     assert.deepEqual(fs.readdirSync(folder), []);
+  })));
+
+const originals = path.join(projectFolder, '..', 'shared', 'datasets');
+const noOriginals = !fs.existsSync(originals) && 'the authors\' lists are not beside the project';
+test('The authors\' lists pass the checks and give a task of each paper size.', { skip: noOriginals }, () => (
+  withServer((name, response) => void response.end(fs.readFileSync(path.join(originals, name))), async (url, folder) => {
+    assert.equal(await fetchFunctionVectors({ url, folder }), folder);
+    assert.deepEqual(fs.readdirSync(folder).sort(), TASK_NAMES.map(taskFileName).sort());
+    // reference: the sizes that the authors published
+    const sizes = { country_capital: [157, 40], landmark_country: [668, 168], present_past: [234, 59],
+      singular_plural: [164, 41], capitalize_first_letter: [650, 163], lowercase_first_letter: [651, 163] };
+    for (const [name, [train, tests]] of Object.entries(sizes)) {
+      const task = loadTask(name, { folder, template: 'plain' });
+      assert.deepEqual([task.train.length, task.test.length], [train, tests], name);
+    }
   })));

@@ -7,6 +7,7 @@ import test, { before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startBackend, tf } from '../lib/backend';
+import { readJson } from '../lib/files';
 import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
 import { findModel, resolveModel, type ResolvedModel, type ResolveOptions } from '../lib/hub';
 import type { DownloadProgress } from '../lib/hub-download';
@@ -133,6 +134,24 @@ test('The numbers of a bfloat16 checkpoint come out exactly, tensor by tensor.',
       assert.deepEqual(checkpoint.read(`transformer.${name}`), { shape, data: numbersOf(name, shape) });
     }
     checkpoint.close();
+  })));
+
+// Made by tests/reference/hub_cache.py, which also lets huggingface_hub and transformers find what we download.
+const layout = (readJson(path.join(__dirname, 'reference/fixtures/hub-cache.json')) as {
+  readonly layout: Readonly<Record<string, string | number>>;
+}).layout;
+
+test('The cache is, entry by entry, the one that Python writes for the same repository.', () => (
+  withHub(async ({ resolve, folder }) => {
+    await resolve();
+    const found = ['refs', 'snapshots', 'blobs'].flatMap((part) => (
+      fs.readdirSync(path.join(folder, part), { recursive: true, encoding: 'utf8' }).map((name) => path.join(part, name))));
+    const entries = found.filter((name) => !fs.lstatSync(path.join(folder, name)).isDirectory()).map((name) => {
+      const file = path.join(folder, name);
+      if (fs.lstatSync(file).isSymbolicLink()) return [name, fs.readlinkSync(file)];
+      return [name, name.startsWith('refs') ? fs.readFileSync(file, 'utf8') : fs.statSync(file).size];
+    });
+    assert.deepEqual(Object.fromEntries(entries), layout);
   })));
 
 test('A connection that is cut again and again goes on where it stopped.', () => (
