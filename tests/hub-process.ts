@@ -1,4 +1,4 @@
-/** A process of its own that resolves a model: node --import tsx tests/hub-process.ts MODEL. See hub.test.ts. */
+/** A process of its own that resolves a model: node --import tsx tests/hub-process.ts MODEL. See hub-faults.test.ts. */
 import { resolveModel } from '../lib/hub';
 
 resolveModel(process.argv[2]).then(
