@@ -45,7 +45,7 @@ export function exportAdapters(grid: Grid, options: AdapterExportOptions = {}): 
     throw new Error(`run ${grid.name}: epoch: expected 1 to ${experiment.epochs}, found ${epoch}`);
   }
   const runs = chooseRuns(grid, options);
-  const config = readConfig(join(findModel(experiment.model), 'config.json'));
+  const config = readConfig(join(findModel(experiment.model, experiment), 'config.json'));
   const base = baseOf(experiment, options.base);
   return runs.map((run) => {
     const { task, word, seed } = run;

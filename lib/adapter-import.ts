@@ -170,7 +170,7 @@ export async function importAdapters(
   name: string, found: readonly FoundAdapter[], base: Experiment, onProgress?: OnProgress,
 ): Promise<Grid> {
   const experiment = importedExperiment(found, base);
-  const modelFolder = findModel(experiment.model);
+  const modelFolder = findModel(experiment.model, experiment);
   const config = readConfig(join(modelFolder, 'config.json'));
   const data = await resolveData(experiment.data);
   checkTasks(experiment, data, config.positions);

@@ -154,6 +154,31 @@ export function progressBar(label: string, total: number): ProgressBar {
   };
 }
 
+/**
+ * Shows the progress of a job that tells it now and then, such as a download: a bar from the first word on, finished
+ * when all is done. What was there before counts in neither the share nor the time left.
+ */
+export function progressBarFor(label: string): (progress: JobProgress) => void {
+  let bar: ProgressBar | undefined;
+  let shown = NaN;
+  return ({ done, resumed, total, note }) => {
+    if (total !== shown) bar = progressBar(label, total - resumed);
+    shown = total;
+    bar?.update(done - resumed, note);
+    if (total === 0 || done < total) return;
+    bar?.finish(note);
+    bar = undefined;
+  };
+}
+
+/** Counts in any unit: now, of which before this start, and in the end, which is 0 until it is known. */
+interface JobProgress {
+  readonly done: number;
+  readonly resumed: number;
+  readonly total: number;
+  readonly note: string;
+}
+
 interface ProgressOutput {
   /** milliseconds between two writes */
   readonly interval: number;

@@ -6,19 +6,11 @@
  */
 import { join } from 'node:path';
 import { tf } from './backend';
-import { readJson } from './files';
+import { readConfig, type Gpt2Config } from './gpt2-config';
 import type { Linear } from './ops';
 import { openCheckpoint, type SafetensorsFile } from './safetensors';
 
-export interface Gpt2Config {
-  readonly vocabularySize: number;
-  /** longest sequence */
-  readonly positions: number;
-  readonly dModel: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly layerNormEpsilon: number;
-}
+export { readConfig, type Gpt2Config };
 
 export interface Block {
   /** [dModel, 3·dModel]: query, key, value */
@@ -82,54 +74,6 @@ export function disposeGpt2(model: Gpt2): void {
     ...model.blocks.flatMap((block) => Object.values(block).flatMap(({ weight, bias }) => [weight, bias])),
   ]);
 }
-
-/** Read and check a config.json. Throws with file, field, expected and found. */
-export function readConfig(file: string): Gpt2Config {
-  const json = readJson(file) as Record<string, unknown>;
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error(`${file}: expected an object`);
-  const refuse = (field: string, expected: string): never => {
-    throw new Error(`${file}: ${field}: expected ${expected}, found ${JSON.stringify(json[field])}`);
-  };
-  const whole = (field: string): number => {
-    const value = json[field];
-    return Number.isSafeInteger(value) && (value as number) > 0
-      ? (value as number) : refuse(field, 'a whole number above 0');
-  };
-  if (json.model_type !== 'gpt2') refuse('model_type', '"gpt2"');
-  if (!['gelu_new', 'gelu_pytorch_tanh', undefined].includes(json.activation_function as string)) {
-    refuse('activation_function', '"gelu_new"');
-  }
-  for (const [field, usual] of Object.entries(SUPPORTED_SETTINGS)) {
-    if (json[field] !== undefined && json[field] !== usual) refuse(field, String(usual));
-  }
-  const dModel = whole('n_embd');
-  const heads = whole('n_head');
-  if (dModel % heads !== 0) refuse('n_head', `a divisor of n_embd = ${dModel}`);
-  if (json.n_inner !== undefined && json.n_inner !== null && json.n_inner !== 4 * dModel) {
-    refuse('n_inner', `null or ${4 * dModel}`);
-  }
-  const layerNormEpsilon = json.layer_norm_epsilon ?? 1e-5;
-  if (typeof layerNormEpsilon !== 'number' || !(layerNormEpsilon > 0)) {
-    refuse('layer_norm_epsilon', 'a number above 0');
-  }
-  return {
-    vocabularySize: whole('vocab_size'),
-    positions: whole('n_positions'),
-    dModel,
-    layers: whole('n_layer'),
-    heads,
-    layerNormEpsilon: layerNormEpsilon as number,
-  };
-}
-
-/** Variants of GPT-2 in transformers' GPT2Config that change the function: only the usual one is computed. */
-const SUPPORTED_SETTINGS = {
-  scale_attn_weights: true,
-  scale_attn_by_inverse_layer_idx: false,
-  reorder_and_upcast_attn: false,
-  add_cross_attention: false,
-  tie_word_embeddings: true,
-};
 
 type Reader = (name: string) => tf.Tensor;
 

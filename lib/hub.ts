@@ -1,24 +1,62 @@
-/** Where a model's folder is: the embedded one, a local folder, or a checkpoint in the Hugging Face cache. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+/** Where a model's folder is: the embedded one, a local folder, or a checkpoint in the Hugging Face cache or hub. */
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { projectFolder } from './files';
+import { cachedSnapshot, hubSettings, repositoryFolder, repositoryOf } from './hub-cache';
+import { downloadByHand, fetchSnapshot, reporter, type FetchOptions } from './hub-download';
+import { withFolderLock } from './lock';
 
 export const embeddedModelFolder = join(projectFolder, 'data', 'model');
 
+export interface ResolveOptions extends FetchOptions {
+  /** branch, tag or commit of a repository; default main */
+  readonly revision?: string | null;
+  /** default process.env */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+export interface ResolvedModel {
+  readonly folder: string;
+  /** repository and commit that the folder holds; undefined for a folder of one's own and the embedded model */
+  readonly repository?: string;
+  readonly commit?: string;
+}
+
 /**
- * The folder of a model: 'embedded', a folder with a config.json, or a repository id ('gpt2',
- * 'openai-community/gpt2-xl') that Python's huggingface_hub has in its cache (HF_HUB_CACHE, HF_HOME).
- * Throws, saying where it looked, where there is none.
+ * The folder of a model without asking the network: 'embedded', a folder with a config.json, or a repository id
+ * ('gpt2', 'openai-community/gpt2-xl', with '@' and a branch, tag or commit for another one than main) that is in
+ * the Hugging Face cache with all its files. Throws, saying where it looked, where there is none.
  */
-export function findModel(model: string): string {
-  if (model === 'embedded') return checkedFolder(embeddedModelFolder, 'embedded model');
-  if (existsSync(join(model, 'config.json'))) return resolve(model);
-  const cached = /^[\w.-]+(\/[\w.-]+)?$/.test(model) ? cachedSnapshot(model) : undefined;
-  if (cached) return cached;
-  throw new Error(
-    `model ${model}: neither a folder with a config.json nor in the Hugging Face cache ${cacheFolder()}; ` +
-    `mend: huggingface-cli download ${model} --include config.json '*.safetensors*'`);
+export function findModel(
+  model: string, { revision, environment = process.env }: Pick<ResolveOptions, 'revision' | 'environment'> = {},
+): string {
+  return localModel(model) ?? cachedModel(model, { environment, revision }).folder;
+}
+
+/**
+ * The folder of a model as findModel finds it, else downloaded into the Hugging Face cache, where Python's
+ * huggingface_hub finds it too. A revision in the cache is taken as it stands there; the commit is returned, to be
+ * recorded. Only configuration and weights are fetched, each checked against its hash before it appears; what is
+ * interrupted goes on where it stopped. Throws, naming model, cause and mend, for a repository that cannot be
+ * read or is no GPT-2 in safetensors, a disk that is too full, and a network or server that stays silent.
+ */
+export async function resolveModel(model: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
+  const local = localModel(model);
+  if (local !== undefined) return { folder: local };
+  const { environment = process.env } = options;
+  const settings = hubSettings(environment);
+  const repository = repositoryOf(model, options.revision);
+  const cached = repository && cachedSnapshot(settings.cache, repository);
+  if (cached) return { ...cached, repository: repository.id };
+  if (repository === undefined || settings.offline) {
+    return cachedModel(model, { environment, revision: options.revision });
+  }
+  const locks = repositoryFolder(join(settings.cache, '.locks'), repository.id);
+  const report = reporter(options);
+  const snapshot = await withFolderLock(locks, `model ${model}`, async () => (
+    cachedSnapshot(settings.cache, repository) ?? fetchSnapshot(repository, settings, options, report)
+  ), { signal: options.signal, onWait: report.note });
+  return { ...snapshot, repository: repository.id };
 }
 
 /** The files that a model is made of, by name: config.json and the weights. */
@@ -27,23 +65,23 @@ export function modelFiles(folder: string): Record<string, string> {
   return Object.fromEntries(names.sort().map((name) => [name, join(folder, name)]));
 }
 
-function checkedFolder(folder: string, what: string): string {
-  if (!existsSync(join(folder, 'config.json'))) throw new Error(`${what}: ${folder}/config.json is missing`);
-  return folder;
+function localModel(model: string): string | undefined {
+  if (model === 'embedded') {
+    if (existsSync(join(embeddedModelFolder, 'config.json'))) return embeddedModelFolder;
+    throw new Error(`embedded model: ${embeddedModelFolder}/config.json is missing`);
+  }
+  return existsSync(join(model, 'config.json')) ? resolve(model) : undefined;
 }
 
-function cacheFolder(): string {
-  const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-  const home = process.env.HF_HOME ?? join(caches, 'huggingface');
-  return process.env.HF_HUB_CACHE ?? join(home, 'hub');
-}
-
-/** The snapshot that refs/main names: models--owner--name/{refs/main, snapshots/<commit>}. */
-function cachedSnapshot(id: string): string | undefined {
-  const repository = join(cacheFolder(), `models--${id.replace('/', '--')}`);
-  const reference = join(repository, 'refs', 'main');
-  if (!existsSync(reference)) return undefined;
-  const commit = readFileSync(reference, 'utf8').trim();
-  const folder = join(repository, 'snapshots', commit);
-  return /^[0-9a-f]{40}$/.test(commit) && existsSync(join(folder, 'config.json')) ? folder : undefined;
+function cachedModel(
+  model: string, { environment, revision }: { environment: NodeJS.ProcessEnv; revision?: string | null },
+): ResolvedModel {
+  const { cache, offline } = hubSettings(environment);
+  const repository = repositoryOf(model, revision);
+  const cached = repository && cachedSnapshot(cache, repository);
+  if (cached) return { ...cached, repository: repository.id };
+  const where = `model ${model}: neither a folder with a config.json nor, whole, in the Hugging Face cache ${cache}`;
+  if (repository === undefined) throw new Error(`${where}, and no name of a repository such as openai-community/gpt2`);
+  throw new Error(`${where}; mend: ${offline ? 'unset HF_HUB_OFFLINE, which forbids the download, or ' : ''}` +
+    downloadByHand(repository));
 }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { isAlive } from './files';
 import { checkJson, parseJson } from './json';
@@ -25,6 +26,41 @@ type Owner = z.infer<typeof OWNER>;
  * process, host and time where a live process, or one on another machine, holds it.
  */
 export function lockFolder(folder: string, what: string): () => void {
+  const release = takeLock(folder, what);
+  if (typeof release === 'string') throw new Error(release);
+  return release;
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal;
+  /** told once, in words for people, who holds the lock */
+  readonly onWait?: (note: string) => void;
+  /** milliseconds between two looks at the lock; default 500 */
+  readonly poll?: number;
+}
+
+/** Do `work` with the lock of a folder, waiting for another holder. Throws what `work` does, and when aborted. */
+export async function withFolderLock<T>(
+  folder: string, what: string, work: () => Promise<T>, { signal, onWait, poll = 500 }: WaitOptions = {},
+): Promise<T> {
+  for (let told = false; ; told = true) {
+    signal?.throwIfAborted();
+    const release = takeLock(folder, what);
+    if (typeof release === 'string') {
+      if (!told) onWait?.(release);
+      await sleep(poll, undefined, { signal }).catch(() => signal?.throwIfAborted());
+      continue;
+    }
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+}
+
+/** What releases the lock, or words that say who holds it. */
+function takeLock(folder: string, what: string): (() => void) | string {
   const file = join(folder, '.lock');
   const unique = `${process.pid}.${randomBytes(6).toString('hex')}`;
   const owner: Owner = {
@@ -37,7 +73,8 @@ export function lockFolder(folder: string, what: string): () => void {
     writeFileSync(mine, text, { flag: 'wx' });
     while (!tryLink(mine, file)) {
       const found = readIfThere(file);
-      if (found !== undefined) takeAway(file, found, `${file}.${unique}.tmp`, what);
+      const held = found === undefined ? undefined : takeAway(file, found, `${file}.${unique}.tmp`);
+      if (held !== undefined) return `${what}: ${held}`;
     }
   } finally {
     rmSync(mine, { force: true });
@@ -47,26 +84,25 @@ export function lockFolder(folder: string, what: string): () => void {
   };
 }
 
-/** Remove the lock of a dead holder. Throws where the holder may be alive. */
-function takeAway(file: string, found: string, aside: string, what: string): void {
+/** Remove the lock of a dead holder. Returns words about the holder where it may be alive. */
+function takeAway(file: string, found: string, aside: string): string | undefined {
   const owner = checkJson(OWNER, parseJson(Buffer.from(found), file), `${file}; mend: delete it if nothing uses the folder`);
   const { pid, host, since } = owner;
   if (host !== hostname()) {
-    throw new Error(`${what}: process ${pid} on ${host} took it at ${since}, and whether that still runs cannot be ` +
-      `seen from ${hostname()}; mend: stop it there, or delete ${file} if it is gone`);
+    return `process ${pid} on ${host} took it at ${since}, and whether that still runs cannot be ` +
+      `seen from ${hostname()}; mend: stop it there, or delete ${file} if it is gone`;
   }
-  if (isHolder(owner)) {
-    throw new Error(`${what}: process ${pid} works on it since ${since}; mend: wait for it, or stop it`);
-  }
+  if (isHolder(owner)) return `process ${pid} works on it since ${since}; mend: wait for it, or stop it`;
   // By way of another name: another process may have done the same in the meantime and hold the lock now.
   try {
     renameSync(file, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
   if (readIfThere(aside) !== found) tryLink(aside, file);
   rmSync(aside, { force: true });
+  return undefined;
 }
 
 /** Is the process that took the lock still there, and not another one that got its number later? */

@@ -58,6 +58,8 @@ export interface Grid {
   readonly folder: string;
   readonly experiment: Experiment;
   readonly device: Device;
+  /** of the model's repository, where it comes from one */
+  readonly commit?: string;
   readonly runs: readonly Run[];
 }
 
@@ -66,6 +68,8 @@ export interface Provenance {
   /** runs that train in one step: the configuration's number, or what was chosen for its 'auto' */
   readonly runsPerStep: number;
   readonly node: string;
+  /** of the model's repository, where it comes from one */
+  readonly commit?: string;
   /** SHA-256 of the model's weights and of each task list */
   readonly hashes: Readonly<Record<string, string>>;
 }
@@ -98,6 +102,7 @@ const RECORD = z.strictObject({
   }),
   runsPerStep: z.int().min(1).optional(),
   node: z.string(),
+  commit: z.string().optional(),
   hashes: z.record(z.string(), z.string()),
 });
 
@@ -323,7 +328,7 @@ export function readGrid(name: string): Grid {
       `run ${name}: ${file} is missing; run notebook 02-prompt-tuning with this run name first, ` +
       "or read the demo run that ships with the project: RUN = 'published'");
   }
-  const { experiment, device } = readRecord(file);
+  const { experiment, device, commit } = readRecord(file);
   const runs = experiment.tasks.flatMap((task) => experiment.words.flatMap((word) => experiment.seeds.map(
     (seed) => readRun(folder, { task, word, seed }, experiment))));
   const [{ prompts: first }] = runs;
@@ -334,7 +339,7 @@ export function readGrid(name: string): Grid {
         `as in the other runs, found [${prompts.shape.join(', ')}]`);
     }
   }
-  return { name, folder, experiment, device, runs };
+  return { name, folder, experiment, device, commit, runs };
 }
 
 function readRun(folder: string, { task, word, seed }: RunName, experiment: Experiment): Run {

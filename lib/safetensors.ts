@@ -30,6 +30,10 @@ export interface SafetensorsFile {
   close(): void;
 }
 
+/** A checkpoint's weights in one file, or the list of its shards. */
+export const weightsName = 'model.safetensors';
+export const indexName = `${weightsName}.index.json`;
+
 /** Numbers converted at once: 4 MiB of float32. */
 const pieceLength = 1024 * 1024;
 
@@ -129,11 +133,11 @@ function readNumbers(descriptor: number, dataStart: number, entry: Entry, file: 
  * model.safetensors.index.json lists, each name checked to be in its shard. Throws where neither is there.
  */
 export function openCheckpoint(folder: string): SafetensorsFile {
-  const single = path.join(folder, 'model.safetensors');
+  const single = path.join(folder, weightsName);
   if (fs.existsSync(single)) return openSafetensors(single);
-  const indexFile = `${single}.index.json`;
+  const indexFile = path.join(folder, indexName);
   if (!fs.existsSync(indexFile)) {
-    throw new Error(`${folder}: expected model.safetensors or model.safetensors.index.json, found neither`);
+    throw new Error(`${folder}: expected ${weightsName} or ${indexName}, found neither`);
   }
   const weightMap = weightMapOf(indexFile);
   const shards = new Map<string, SafetensorsFile>();
@@ -161,6 +165,11 @@ export function openCheckpoint(folder: string): SafetensorsFile {
     read: (name) => shardOf(name).read(name),
     close,
   };
+}
+
+/** The files that an index lists, each once. Throws where it is damaged or names a file elsewhere. */
+export function shardNames(indexFile: string): string[] {
+  return [...new Set(weightMapOf(indexFile).values())];
 }
 
 function weightMapOf(indexFile: string): Map<string, string> {

@@ -25,7 +25,7 @@ export function readVocabulary(modelFolder: string): Points {
 /** Vocabulary, prompts after an epoch (default: the last) and the rows of the initial words. */
 export function readSpace(grid: Grid, epoch?: number): EmbeddingSpace {
   return {
-    vocabulary: readVocabulary(findModel(grid.experiment.model)),
+    vocabulary: readVocabulary(findModel(grid.experiment.model, { revision: grid.commit ?? grid.experiment.revision })),
     prompts: promptsOf(grid, epoch),
     initRows: grid.experiment.words.map(singleToken),
   };

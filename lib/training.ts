@@ -7,7 +7,8 @@ import { resolveData } from './data';
 import { checkTasks, type Experiment } from './experiment';
 import { projectFolder } from './files';
 import { readConfig, type Gpt2Config } from './gpt2';
-import { findModel, modelFiles } from './hub';
+import { modelFiles, resolveModel } from './hub';
+import type { DownloadProgress } from './hub-download';
 import { lockFolder } from './lock';
 import { freeMemory, runBytes, runsThatFit, weightBytes } from './memory';
 import {
@@ -31,6 +32,8 @@ export interface Progress {
 
 export interface TrainingOptions {
   readonly onProgress?: (progress: Progress) => void;
+  /** told while the model is downloaded, before the training */
+  readonly onDownload?: (progress: DownloadProgress) => void;
   /** worker processes; default: one a core for models under a billion parameters on a CPU, else one */
   readonly workers?: number;
   /** stops the training after the step in progress; what the last epochs ended with is saved */
@@ -47,7 +50,8 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   options.signal?.throwIfAborted();
   const device = await startBackend();
   const folder = runFolder(name);
-  const modelFolder = findModel(experiment.model);
+  const { folder: modelFolder, commit } = await resolveModel(
+    experiment.model, { revision: experiment.revision, signal: options.signal, onProgress: options.onDownload });
   const config = readConfig(join(modelFolder, 'config.json'));
   const dataFolder = await resolveData(experiment.data);
   checkTasks(experiment, dataFolder, config.positions);
@@ -57,15 +61,15 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   // The last bits of a sum depend on the number of threads and on the runs of a step: a run goes on with as many as
   // it began with.
   const threads = Math.max(1, Math.floor(availableParallelism() / workers));
-  const provenance = provenanceOf(
-    { ...modelFiles(modelFolder), ...files }, threads, runsPerStepFor(experiment, config, tasks, workers, device.kind));
+  const runsPerStep = runsPerStepFor(experiment, config, tasks, workers, device.kind);
+  const provenance = { ...provenanceOf({ ...modelFiles(modelFolder), ...files }, threads, runsPerStep), commit };
   if (gridFinished(folder, experiment)) {
     openRunFolder(folder, experiment, provenance);
     return readGrid(name);
   }
   const release = lockFolder(folder, `run ${name}`);
   try {
-    await trainInto(folder, experiment, { provenance, config, tasks, workers }, options);
+    await trainInto(folder, experiment, { provenance, modelFolder, config, tasks, workers }, options);
   } finally {
     release();
   }
@@ -74,6 +78,7 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
 
 interface Resources {
   readonly provenance: Provenance;
+  readonly modelFolder: string;
   readonly config: Gpt2Config;
   /** training examples by task */
   readonly tasks: ReadonlyMap<string, readonly Example[]>;
@@ -82,7 +87,7 @@ interface Resources {
 
 /** Train what is not finished in a folder that this process has locked. */
 async function trainInto(
-  folder: string, experiment: Experiment, { provenance, config, tasks, workers }: Resources, options: TrainingOptions,
+  folder: string, experiment: Experiment, { provenance, modelFolder, config, tasks, workers }: Resources, options: TrainingOptions,
 ): Promise<void> {
   const { device, runsPerStep } = openRunFolder(folder, experiment, provenance);
   const groups = groupsOf(experiment, runsPerStep);
@@ -96,7 +101,7 @@ async function trainInto(
   const open = work.filter(({ finished }) => !finished).sort((a, b) => b.cost - a.cost).map(({ group }) => group);
   if (open.length === 0) return;
   const report = reporter(work, experiment.epochs, options);
-  await runWorkers({ kind: 'start', experiment, folder, device }, Math.min(workers, open.length), open, report, options);
+  await runWorkers({ kind: 'start', experiment, folder, modelFolder, device }, Math.min(workers, open.length), open, report, options);
 }
 
 /** A group, and how much of it is done before this start. */

@@ -7,7 +7,6 @@ import { startBackend, type Device } from './backend';
 import { findData } from './data';
 import type { Experiment } from './experiment';
 import { loadGpt2, type Gpt2 } from './gpt2';
-import { findModel } from './hub';
 import { loadCheckpoint, saveCheckpoint, saveFinished, type Checkpoint, type Group } from './runs';
 import { loadTask } from './tasks';
 import { singleToken } from './tokenizer';
@@ -15,7 +14,10 @@ import { initialPrompts, initialState, tune, type Stop } from './tuning';
 
 /** From the parent: first `start`, then one `group` after another; `stop` ends after the step in progress. */
 export type ToWorker =
-  | { readonly kind: 'start'; readonly experiment: Experiment; readonly folder: string; readonly device: Device }
+  | {
+    readonly kind: 'start'; readonly experiment: Experiment; readonly folder: string; readonly modelFolder: string;
+    readonly device: Device;
+  }
   | { readonly kind: 'group'; readonly group: Group }
   | { readonly kind: 'stop' };
 
@@ -48,7 +50,7 @@ async function start(message: Extract<ToWorker, { kind: 'start' }>): Promise<voi
     throw new Error(`backend: expected ${device.backend} on ${device.kind} as in ${message.folder}, ` +
       `found ${found.backend} on ${found.kind} in a worker process; mend: npm run doctor`);
   }
-  model = loadGpt2(findModel(message.experiment.model));
+  model = loadGpt2(message.modelFolder);
   tell({ kind: 'ready' });
 }
 

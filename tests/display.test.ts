@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { clock, progressBar, progressText, show } from '../lib/display';
+import { clock, progressBar, progressBarFor, progressText, show } from '../lib/display';
 import { taskMatrix } from '../lib/figures-space';
 import { frame } from '../lib/tables';
 
@@ -150,6 +150,21 @@ test('in a cell a progress bar updates one output, at most four times a second',
     outputs.map((_, i) => i > 0),
   );
   assert.match(String(outputs[outputs.length - 1].data['text/plain']), /100 % {2}took 0:0\d · done$/);
+});
+
+test('a job that tells its progress gets a bar of what is left, finished once', () => {
+  const outputs = pretendKernel();
+  const texts = () => outputs.map(({ data }) => String(data['text/plain']));
+  const tell = progressBarFor('model');
+  assert.equal(outputs.length, 0);
+  tell({ done: 0, resumed: 0, total: 0, note: 'waiting for process 7' });
+  tell({ done: 60, resumed: 60, total: 100, note: '' });
+  tell({ done: 100, resumed: 60, total: 100, note: 'all there' });
+  const count = outputs.length;
+  tell({ done: 100, resumed: 60, total: 100, note: 'again' });
+  assert.equal(outputs.length, count);
+  assert.match(texts()[count - 1], /^model █{20} 100 % {2}took 0:0\d · all there$/);
+  assert.match(texts()[0], /^model ░{20} +0 %/);
 });
 
 test('a progress bar whose output is gone does not end the job', () => {
