@@ -49,7 +49,8 @@ export function lockFolder(folder: string, what: string): () => void {
 
 /** Remove the lock of a dead holder. Throws where the holder may be alive. */
 function takeAway(file: string, found: string, aside: string, what: string): void {
-  const owner = checkJson(OWNER, parseJson(Buffer.from(found), file), `${file}; mend: delete it if nothing uses the folder`);
+  const source = `${file} (mend: delete it if nothing uses the folder)`;
+  const owner = checkJson(OWNER, parseJson(Buffer.from(found), source), source);
   const { pid, host, since } = owner;
   if (host !== hostname()) {
     throw new Error(`${what}: process ${pid} on ${host} took it at ${since}, and whether that still runs cannot be ` +
