@@ -7,7 +7,7 @@ import { constants, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync,
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isAlive } from './files';
+import { isAlive, writeError } from './files';
 import { checkJson, parseJson } from './json';
 
 const OWNER = z.strictObject({
@@ -31,14 +31,16 @@ export function lockFolder(folder: string, what: string): () => void {
     pid: process.pid, host: hostname(), since: new Date().toISOString(), processStart: processStart(process.pid),
   };
   const text = JSON.stringify(owner);
-  mkdirSync(folder, { recursive: true });
   const mine = join(folder, `..lock.${unique}.tmp`);
   try {
+    mkdirSync(folder, { recursive: true });
     writeFileSync(mine, text, { flag: 'wx' });
     while (!tryLink(mine, file)) {
       const found = readIfThere(file);
       if (found !== undefined) takeAway(file, found, `${file}.${unique}.tmp`, what);
     }
+  } catch (error) {
+    throw writeError(file, error);
   } finally {
     rmSync(mine, { force: true });
   }
