@@ -84,7 +84,7 @@ export function readConfig(file: string): Gpt2Config {
   const json = readJson(file) as Record<string, unknown>;
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error(`${file}: expected an object`);
   const refuse = (field: string, expected: string): never => {
-    throw new Error(`${file}: ${field}: expected ${expected}, found ${JSON.stringify(json[field])}`);
+    throw new Error(`${file}: ${field}: expected ${expected}, found ${String(JSON.stringify(json[field])).slice(0, 80)}`);
   };
   const whole = (field: string): number => {
     const value = json[field];
