@@ -5,6 +5,7 @@ import * as fs from 'fs';
 import * as path from 'path';
 
 import { parseJson } from './json';
+import { isAlive } from './processes';
 
 /** Absolute path of the project: the folder above this file whose package.json is the project's own. */
 export const projectFolder: string = findProjectFolder(__dirname);
@@ -103,16 +104,6 @@ export function removeLeftovers(folder: string): void {
     if (writer === undefined) continue;
     // A write ends before its call returns, so a file of this very process is of an earlier one with its number.
     if (Number(writer) === process.pid || !isAlive(Number(writer))) fs.rmSync(path.join(folder, name), { force: true });
-  }
-}
-
-/** Is there a process of this number? */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

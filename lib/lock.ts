@@ -7,8 +7,9 @@ import { constants, copyFileSync, linkSync, mkdirSync, readFileSync, renameSync,
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isAlive, writeError } from './files';
+import { writeError } from './files';
 import { checkJson, parseJson } from './json';
+import { isAlive, processStart } from './processes';
 
 const OWNER = z.strictObject({
   pid: z.int().min(1),
@@ -74,22 +75,8 @@ function takeAway(file: string, found: string, aside: string, what: string): voi
 
 /** Is the process that took the lock still there, and not another one that got its number later? */
 function isHolder({ pid, processStart: start }: Owner): boolean {
-  if (!isAlive(pid)) return false;
   const now = processStart(pid);
-  return start === null || now === null || start === now;
-}
-
-/** Linux: boot id and start of a process in ticks since then (proc(5), stat field 22); null where unknown. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    // The name, field 2, is in parentheses and may hold anything; field 3, the state, follows it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return /[ZX]/.test(fields[0]) ? 'ended, its parent has not noticed' : `${boot} ${fields[19]}`;
-  } catch {
-    return null;
-  }
+  return isAlive(pid) && (start === null || now === null || start === now);
 }
 
 /** A second name for the file unless the name is taken; a copy where the file system knows no second names. */
