@@ -5,6 +5,7 @@ import * as fs from 'fs';
 import * as path from 'path';
 
 import { parseJson } from './json';
+import { isAlive } from './processes';
 
 /** Absolute path of the project: the folder above this file whose package.json is the project's own. */
 export const projectFolder: string = findProjectFolder(__dirname);
@@ -26,10 +27,30 @@ function findProjectFolder(start: string): string {
   }
 }
 
+/** What the usual reasons mean for people, and what they can do. */
+const MENDS: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; mend: free some space',
+  EDQUOT: 'the disk quota is used up; mend: free some space',
+  EROFS: 'the file system is read-only; mend: work in a folder that can be written',
+  EACCES: 'no permission; mend: make the folder writable for this user',
+  EPERM: 'no permission; mend: make the folder writable for this user',
+  ENOENT: 'its folder vanished meanwhile; mend: do not remove it while it is in use',
+  EMFILE: 'too many open files; mend: raise the limit (ulimit -n)',
+};
+
+/** The error of a failed write in one line: file, what, and what to do; other errors as they are. */
+export function writeError(file: string, error: unknown): unknown {
+  const { code, errno, message } = error as NodeJS.ErrnoException;
+  if (errno === undefined || code === undefined) return error;
+  const reason = Object.hasOwn(MENDS, code) ? `${MENDS[code]}; what was there before is unchanged` : message;
+  return new Error(`${file}: could not be written (${code}): ${reason}`, { cause: error });
+}
+
 /**
  * Write a file so that a reader, or a restart after a crash, sees the old content or the new one, never a
  * part: a temporary file in the same folder, fsync, rename, fsync of the folder. Creates missing parent
- * folders. Throws what the file system throws; the old file is then untouched and the temporary file removed.
+ * folders. Throws, saying what to do, where the file system refuses; the old file is then untouched and the
+ * temporary file removed.
  */
 export function writeFileAtomic(file: string, data: string | Uint8Array): void {
   writePiecesAtomic(file, [typeof data === 'string' ? Buffer.from(data, 'utf8') : data]);
@@ -41,27 +62,35 @@ export function writeFileAtomic(file: string, data: string | Uint8Array): void {
  */
 export function writePiecesAtomic(file: string, pieces: Iterable<Uint8Array>): void {
   const folder = path.dirname(file);
-  fs.mkdirSync(folder, { recursive: true });
   const unique = `${process.pid}.${crypto.randomBytes(6).toString('hex')}`;
   const temporary = path.join(folder, `.${path.basename(file)}.${unique}.tmp`);
   try {
-    const descriptor = fs.openSync(temporary, 'wx');
-    try {
-      for (const piece of pieces) {
-        for (let start = 0; start < piece.length; start += pieceBytes) {
-          fs.writeFileSync(descriptor, piece.subarray(start, start + pieceBytes));
-        }
-      }
-      fs.fsyncSync(descriptor);
-    } finally {
-      fs.closeSync(descriptor);
-    }
+    fs.mkdirSync(folder, { recursive: true });
+    writeSynced(temporary, pieces);
     fs.renameSync(temporary, file);
   } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
+    try {
+      fs.rmSync(temporary, { force: true });
+    } catch {
+      // Where nothing can be removed either, the reason is the first error.
+    }
+    throw writeError(file, error);
   }
   syncFolder(folder);
+}
+
+function writeSynced(file: string, pieces: Iterable<Uint8Array>): void {
+  const descriptor = fs.openSync(file, 'wx');
+  try {
+    for (const piece of pieces) {
+      for (let start = 0; start < piece.length; start += pieceBytes) {
+        fs.writeFileSync(descriptor, piece.subarray(start, start + pieceBytes));
+      }
+    }
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
 }
 
 /**
@@ -75,16 +104,6 @@ export function removeLeftovers(folder: string): void {
     if (writer === undefined) continue;
     // A write ends before its call returns, so a file of this very process is of an earlier one with its number.
     if (Number(writer) === process.pid || !isAlive(Number(writer))) fs.rmSync(path.join(folder, name), { force: true });
-  }
-}
-
-/** Is there a process of this number? */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

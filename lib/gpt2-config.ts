@@ -25,7 +25,7 @@ export function readConfig(file: string): Gpt2Config {
   const json = readJson(file) as Record<string, unknown>;
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Error(`${file}: expected an object`);
   const refuse = (field: string, expected: string): never => {
-    throw new Error(`${file}: ${field}: expected ${expected}, found ${JSON.stringify(json[field])}`);
+    throw new Error(`${file}: ${field}: expected ${expected}, found ${String(JSON.stringify(json[field])).slice(0, 80)}`);
   };
   const whole = (field: string): number => {
     const value = json[field];
@@ -45,6 +45,9 @@ export function readConfig(file: string): Gpt2Config {
   if (json.n_inner !== undefined && json.n_inner !== null && json.n_inner !== 4 * dModel) {
     refuse('n_inner', `null or ${4 * dModel}`);
   }
+  const layers = whole('n_layer');
+  // GPT-2 XL has 48; a list of the tensors of 10¹⁵ layers would not fit into memory.
+  if (layers > 1000) refuse('n_layer', 'at most 1000');
   const layerNormEpsilon = json.layer_norm_epsilon ?? 1e-5;
   if (typeof layerNormEpsilon !== 'number' || !(layerNormEpsilon > 0)) {
     refuse('layer_norm_epsilon', 'a number above 0');
@@ -53,7 +56,7 @@ export function readConfig(file: string): Gpt2Config {
     vocabularySize: whole('vocab_size'),
     positions: whole('n_positions'),
     dModel,
-    layers: whole('n_layer'),
+    layers,
     heads,
     layerNormEpsilon: layerNormEpsilon as number,
   };

@@ -35,6 +35,9 @@ export function checkJson<T>(schema: z.ZodType<T>, value: unknown, source: strin
   throw new Error(`${source}: ${field}${message}; found ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`);
 }
 
+/** More nesting than any file of ours has; what prints a value may need stack for each level. */
+const deepest = 2000;
+
 const endOfText = 'the end of the text';
 
 interface JsonFault { readonly at: number; readonly expected: string; readonly found: string }
@@ -59,6 +62,7 @@ function findJsonFault(text: string): JsonFault | undefined {
     const token = match?.[1] ?? (match?.[2] === undefined ? 'scalar' : 'string');
     const next = match ? jsonStep(open, expected, token, match[2]) : undefined;
     if (next === undefined) return { at, expected, found: JSON.stringify(text.slice(at, at + 20)) };
+    if (open.length > deepest) return { at, expected: `at most ${deepest} levels of nesting`, found: 'more' };
     if (next === 'repeated') return { at, expected: 'each name once', found: `${match?.[2]} again` };
     expected = next;
   }

@@ -8,8 +8,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { isAlive } from './files';
+import { writeError } from './files';
 import { checkJson, parseJson } from './json';
+import { isAlive, processStart } from './processes';
 
 const OWNER = z.strictObject({
   pid: z.int().min(1),
@@ -67,15 +68,17 @@ function takeLock(folder: string, what: string): (() => void) | string {
     pid: process.pid, host: hostname(), since: new Date().toISOString(), processStart: processStart(process.pid),
   };
   const text = JSON.stringify(owner);
-  mkdirSync(folder, { recursive: true });
   const mine = join(folder, `..lock.${unique}.tmp`);
   try {
+    mkdirSync(folder, { recursive: true });
     writeFileSync(mine, text, { flag: 'wx' });
     while (!tryLink(mine, file)) {
       const found = readIfThere(file);
       const held = found === undefined ? undefined : takeAway(file, found, `${file}.${unique}.tmp`);
       if (held !== undefined) return `${what}: ${held}`;
     }
+  } catch (error) {
+    throw writeError(file, error);
   } finally {
     rmSync(mine, { force: true });
   }
@@ -86,7 +89,8 @@ function takeLock(folder: string, what: string): (() => void) | string {
 
 /** Remove the lock of a dead holder. Returns words about the holder where it may be alive. */
 function takeAway(file: string, found: string, aside: string): string | undefined {
-  const owner = checkJson(OWNER, parseJson(Buffer.from(found), file), `${file}; mend: delete it if nothing uses the folder`);
+  const source = `${file} (mend: delete it if nothing uses the folder)`;
+  const owner = checkJson(OWNER, parseJson(Buffer.from(found), source), source);
   const { pid, host, since } = owner;
   if (host !== hostname()) {
     return `process ${pid} on ${host} took it at ${since}, and whether that still runs cannot be ` +
@@ -107,22 +111,8 @@ function takeAway(file: string, found: string, aside: string): string | undefine
 
 /** Is the process that took the lock still there, and not another one that got its number later? */
 function isHolder({ pid, processStart: start }: Owner): boolean {
-  if (!isAlive(pid)) return false;
   const now = processStart(pid);
-  return start === null || now === null || start === now;
-}
-
-/** Linux: boot id and start of a process in ticks since then (proc(5), stat field 22); null where unknown. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    // The name, field 2, is in parentheses and may hold anything; field 3, the state, follows it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return /[ZX]/.test(fields[0]) ? 'ended, its parent has not noticed' : `${boot} ${fields[19]}`;
-  } catch {
-    return null;
-  }
+  return isAlive(pid) && (start === null || now === null || start === now);
 }
 
 /** A second name for the file unless the name is taken; a copy where the file system knows no second names. */

@@ -5,8 +5,9 @@ import { findModel } from './hub';
 import type { EmbeddingSpace } from './neighbour-statistics';
 import { neighbourhoodCounts } from './neighbourhoods';
 import { pointsFrom, type Points, type PromptLabel } from './points';
-import { promptsOf, type Grid } from './runs';
+import { gridWarnings, promptsOf, type Grid } from './runs';
 import { openCheckpoint } from './safetensors';
+import { escapeMarkdown } from './tables';
 import { singleToken } from './tokenizer';
 
 /** The embedding matrix of a model folder, without loading the rest: [vocabulary, dModel]. */
@@ -31,15 +32,17 @@ export function readSpace(grid: Grid, epoch?: number): EmbeddingSpace {
   };
 }
 
-/** One line of Markdown that says what the numbers below it are evidence of. */
-export function describeGrid({ name, experiment, device }: Grid): string {
+/** Markdown that says what the numbers below it are evidence of, and what is amiss with them. */
+export function describeGrid(grid: Grid): string {
+  const { name, experiment, device } = grid;
   const { model, data, tasks, words, seeds, promptTokens, epochs } = experiment;
   const runs = tasks.length * words.length * seeds.length;
   const caution = model === 'embedded'
     ? ' The embedded model is a small demonstration model: its results are no evidence about GPT-2 XL.' : '';
   return `**Run \`${name}\`**: ${runs} runs (${tasks.length} tasks × ${words.length} words × ${seeds.length} seed` +
     `${seeds.length > 1 ? 's' : ''}), ${promptTokens} prompt vectors each, ${epochs} epochs; model \`${model}\`, ` +
-    `data \`${data}\`; computed on ${device.backend} ${device.kind}.${caution}`;
+    `data \`${data}\`; computed on ${device.backend} ${device.kind}.${caution}` +
+    gridWarnings(grid).map((warning) => `\n- **Warning** – ${escapeMarkdown(warning)}`).join('');
 }
 
 const CURVE_EPSILONS = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);

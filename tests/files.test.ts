@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import test from 'node:test';
+import test, { mock } from 'node:test';
 
 import {
   projectFolder, readJson, sha256File, writeFileAtomic, writeJsonAtomic, writePiecesAtomic,
 } from '../lib/files';
+import { lockFolder } from '../lib/lock';
 
 function inTemporaryFolder(work: (folder: string) => void): void {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-files-'));
@@ -131,5 +132,59 @@ test('A hash is the SHA-256 of all bytes, also over more than one piece.', () =>
     assert.equal(sha256File(file), 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
     fs.writeFileSync(file, 'a'.repeat(2500000));
     assert.equal(sha256File(file), '38a637965059125eeb67f54c30e7f48a61859a467a800ba09740ba48a924f2b9');
+  });
+});
+
+/** A small file system in memory, where this process may mount one; why not, where it may not. */
+function smallDisk(folder: string): string | undefined {
+  if (process.platform !== 'linux') return 'tmpfs is Linux';
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder], { stdio: 'ignore' });
+  return status === 0 ? undefined : 'mounting a file system needs root';
+}
+
+test('A full disk, and one that is read-only, are told in one line with what to do; the old file stays.', (t) => {
+  inTemporaryFolder((folder) => {
+    const problem = smallDisk(folder);
+    if (problem) return t.skip(problem);
+    try {
+      const file = path.join(folder, 'state');
+      writeFileAtomic(file, 'old');
+      assert.throws(() => writeFileAtomic(file, 'x'.repeat(1_000_000)), {
+        message: `${file}: could not be written (ENOSPC): the disk is full; mend: free some space; ` +
+          'what was there before is unchanged',
+      });
+      assert.deepEqual(fs.readdirSync(folder), ['state']);
+      assert.equal(fs.readFileSync(file, 'utf8'), 'old');
+      writeFileAtomic(file, 'there is room for this');
+      spawnSync('mount', ['-o', 'remount,ro', folder]);
+      assert.throws(() => writeFileAtomic(file, 'new'), /state: could not be written \(EROFS\): .*read-only; mend: work in/);
+      assert.throws(() => lockFolder(folder, 'run x'), /\.lock: could not be written \(EROFS\): .*mend: /);
+      assert.equal(fs.readFileSync(file, 'utf8'), 'there is room for this');
+    } finally {
+      spawnSync('umount', [folder]);
+    }
+  });
+});
+
+test('Whatever the file system refuses at whatever moment, the file is as it was and nothing else is left.', () => {
+  inTemporaryFolder((folder) => {
+    const file = path.join(folder, 'state');
+    writeFileAtomic(file, 'old');
+    const library = require('node:fs') as typeof fs;
+    for (const name of ['mkdirSync', 'openSync', 'writeFileSync', 'fsyncSync', 'closeSync', 'renameSync'] as const) {
+      for (const code of ['EACCES', 'ENOSPC', 'EDQUOT', 'ENOENT', 'EIO']) {
+        const refuse = () => { throw Object.assign(new Error(`${code}: no, ${name}`), { code, errno: -1 }); };
+        const refused = mock.method(library, name, refuse);
+        try {
+          assert.throws(() => writeFileAtomic(file, 'new'), ({ message }: Error) => (
+            message.startsWith(`${file}: could not be written (${code}): `) && !message.includes('\n') &&
+            (code === 'EIO' || message.includes('; mend: '))));
+        } finally {
+          refused.mock.restore();
+        }
+        assert.equal(fs.readFileSync(file, 'utf8'), 'old');
+        assert.deepEqual(fs.readdirSync(folder), ['state']);
+      }
+    }
   });
 });

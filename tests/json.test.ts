@@ -71,7 +71,8 @@ test('A name that an object has twice is refused, however it is spelt.', () => {
 test('Deep nesting and long texts cost neither stack nor quadratic time.', () => {
   const deep = '['.repeat(1000) + ']'.repeat(1000);
   assert.equal(JSON.stringify(parse(deep)), deep);
-  assert.throws(() => parse('['.repeat(1e6)), /column 1000001: expected a value or "]", found the end/);
+  assert.throws(() => parse('['.repeat(1e6)), /column 2001: expected at most 2000 levels of nesting, found more/);
+  assert.throws(() => parse('{"a":'.repeat(2001)), /column 10001: expected at most 2000 levels/);
   const list = Array.from({ length: 50000 }, (_, index) => index);
   const long = JSON.stringify({ text: 'é\\"\n'.repeat(500000), list });
   assert.deepEqual(parse(long), JSON.parse(long));

@@ -11,6 +11,7 @@ import {
   saveFinished, tidyRunFolder, type Checkpoint, type Group, type Provenance,
 } from '../lib/runs';
 import { openSafetensors } from '../lib/safetensors';
+import { describeGrid } from '../lib/space';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-runs-'));
 const name = `test-${process.pid}-runs`;
@@ -251,6 +252,7 @@ test('A run that stopped, and a prompt that did not change, are in the metrics a
       'present_past, /, seed 0: stopped at step 7: loss is NaN',
       'present_past, /, seed 0: the prompt is the same as before training',
     ]);
+    assert.match(describeGrid(grid), /on native CPU\.\S* .*\n- \*\*Warning\*\* – present\S+, \/, seed 0: stopped at step 7/);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
