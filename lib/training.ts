@@ -157,50 +157,59 @@ const MOST_DEATHS = 3;
 /** What a worker tells of the group it is on, or that it died of the signal or exit code `how`. */
 type Report = (message: FromWorker | { readonly kind: 'died'; readonly how: string }, group: Group | undefined) => void;
 
+interface Crew {
+  readonly start: ToWorker;
+  readonly workers: Set<ChildProcess>;
+  /** groups that no worker has begun */
+  readonly queue: Group[];
+  readonly report: Report;
+  /** why all stop */
+  failure?: Error;
+}
+
 /** Hand the groups out, largest first, until all are done; the first failure stops all workers. */
 async function runWorkers(
   start: ToWorker, count: number, groups: readonly Group[], report: Report, { signal }: TrainingOptions,
 ): Promise<void> {
-  const queue = [...groups];
-  const crew = new Set<ChildProcess>();
-  let failure: Error | undefined;
+  const crew: Crew = { start, workers: new Set(), queue: [...groups], report };
   const stop = (error: Error) => {
-    failure ??= error;
-    for (const worker of crew) if (worker.connected) send(worker, { kind: 'stop' });
+    crew.failure ??= error;
+    for (const worker of crew.workers) if (worker.connected) send(worker, { kind: 'stop' });
   };
   const abort = () => stop(new Error('training stopped; run it again to go on from the last finished epochs'));
-  /** One place in the crew: a worker and, when it dies, another that goes on with what it left. */
-  const fillPlace = async () => {
-    let group: Group | undefined;
-    for (let deaths = 0; deaths < MOST_DEATHS && !failure;) {
-      const worker = startWorker(start);
-      crew.add(worker);
-      let left = group;
-      const next = () => {
-        group = failure ? undefined : left ?? queue.shift();
-        left = undefined;
-        return group;
-      };
-      const how = await employ(worker, next, (message) => {
-        if (message.kind === 'epoch') deaths = 0;
-        report(message, group);
-      });
-      crew.delete(worker);
-      if (how === undefined || failure) return;
-      deaths += 1;
-      if (deaths === MOST_DEATHS) throw deathError(how, group);
-      report({ kind: 'died', how }, group);
-    }
-  };
   signal?.addEventListener('abort', abort);
   process.on('SIGINT', abort);
   try {
-    await Promise.all(Array.from({ length: count }, () => fillPlace().catch(stop)));
+    await Promise.all(Array.from({ length: count }, () => fillPlace(crew).catch(stop)));
   } finally {
     signal?.removeEventListener('abort', abort);
     process.off('SIGINT', abort);
   }
-  if (failure) throw failure;
+  if (crew.failure) throw crew.failure;
+}
+
+/** One place in the crew: a worker and, when it dies, another that goes on with what it left. */
+async function fillPlace(crew: Crew): Promise<void> {
+  let group: Group | undefined;
+  for (let deaths = 0; !crew.failure;) {
+    const worker = startWorker(crew.start);
+    crew.workers.add(worker);
+    let left = group;
+    const next = () => {
+      group = crew.failure ? undefined : left ?? crew.queue.shift();
+      left = undefined;
+      return group;
+    };
+    const how = await employ(worker, next, (message) => {
+      if (message.kind === 'epoch') deaths = 0;
+      crew.report(message, group);
+    });
+    crew.workers.delete(worker);
+    if (how === undefined || crew.failure) return;
+    deaths += 1;
+    if (deaths === MOST_DEATHS) throw deathError(how, group);
+    crew.report({ kind: 'died', how }, group);
+  }
 }
 
 function deathError(how: string, group: Group | undefined): Error {
