@@ -10,9 +10,9 @@ import { loadTask, TASK_NAMES, type Template } from './tasks';
 export interface Experiment {
   /** preset that it started from */
   readonly preset: string;
-  /** 'embedded', a folder with config.json and safetensors, or a Hugging Face id found in its cache */
+  /** 'embedded', a folder with config.json and safetensors, or a repository of the Hugging Face hub */
   readonly model: string;
-  /** commit, tag or branch of a Hugging Face model; null: its newest */
+  /** commit, tag or branch of a Hugging Face model; null: main, as the cache has it, else the newest */
   readonly revision: string | null;
   /** 'embedded', 'function-vectors' (the paper's lists) or a folder of JSON lists */
   readonly data: string;

@@ -86,6 +86,7 @@ function checkedReader(checkpoint: SafetensorsFile, config: Gpt2Config, folder: 
     // The causal mask is stored by older versions; the output matrix is the token embedding again.
     if (/^h\.\d+\.attn\.(masked_)?bias$/.test(bare) || bare === 'lm_head.weight') continue;
     if (!shapes.has(bare)) throw new Error(`${folder}: tensor ${name}: not part of this GPT-2`);
+    if (fileNames.has(bare)) throw new Error(`${folder}: tensor ${bare}: expected once, found as ${fileNames.get(bare)} too`);
     fileNames.set(bare, name);
   }
   for (const [bare, shape] of shapes) {

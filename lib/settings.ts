@@ -94,7 +94,7 @@ const table = {
   },
   revision: {
     schema: text('a commit, tag or branch, or null').nullable().default(null), read: orNull('main', asText),
-    value: 'NAME', help: "commit, tag or branch of a Hugging Face model; main: the model's newest",
+    value: 'NAME', help: "commit, tag or branch of a Hugging Face model; main: the cached one, else the newest",
   },
   data: {
     schema: text('a name or folder'), read: asText, value: 'DATA',

@@ -115,6 +115,9 @@ test('A tensor that is missing, unknown or of a wrong shape is named in the erro
   assert.equal(
     loadError((tensors) => (tensors['h.2.ln_1.weight'] = tensors['h.1.ln_1.weight'])),
     '<folder>: tensor h.2.ln_1.weight: not part of this GPT-2');
+  assert.match(
+    loadError((tensors) => (tensors['transformer.wte.weight'] = tensors['wte.weight'])),
+    /^<folder>: tensor wte\.weight: expected once, found as (transformer\.)?wte\.weight too$/);
   assert.equal(
     loadError((tensors) => (tensors['wpe.weight'] = { shape: [6, 8], data: new Float32Array(48) })),
     '<folder>: tensor wpe.weight: expected shape [8, 6], found [6, 8]');
