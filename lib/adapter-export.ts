@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { initialTextOf, initialTokens, writeAdapter } from './adapters';
-import type { Experiment } from './experiment';
 import { writeJsonAtomic } from './files';
 import { readConfig } from './gpt2';
 import { findModel } from './hub';
@@ -46,7 +45,7 @@ export function exportAdapters(grid: Grid, options: AdapterExportOptions = {}): 
   }
   const runs = chooseRuns(grid, options);
   const config = readConfig(join(findModel(experiment.model, experiment), 'config.json'));
-  const base = baseOf(experiment, options.base);
+  const base = baseOf(grid, options.base);
   return runs.map((run) => {
     const { task, word, seed } = run;
     const prompt = promptAfter(run, epoch);
@@ -83,14 +82,15 @@ function promptAfter({ prompts }: Run, epoch: number) {
 /** GPT-2's tokenizer, for folders of a model that hold none. */
 const GPT2_TOKENIZER = 'openai-community/gpt2';
 
-function baseOf({ model, revision }: Experiment, given?: string) {
+/** The base model by the name and commit that it was trained on. */
+function baseOf({ experiment: { model, revision }, commit }: Grid, given?: string) {
   const local = model === 'embedded' || existsSync(join(model, 'config.json'));
   const baseModel = given ?? (local ? findModel(model) : model);
   const isFolder = existsSync(join(baseModel, 'config.json'));
   const hasTokenizer = ['tokenizer.json', 'vocab.json'].some((file) => existsSync(join(baseModel, file)));
   return {
     baseModel,
-    revision: given === undefined && !local ? revision : null,
+    revision: given === undefined && !local ? commit ?? revision : null,
     tokenizer: isFolder && !hasTokenizer ? GPT2_TOKENIZER : baseModel,
   };
 }

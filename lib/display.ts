@@ -172,7 +172,7 @@ export function progressBarFor(label: string): (progress: JobProgress) => void {
 }
 
 /** Counts in any unit: now, of which before this start, and in the end, which is 0 until it is known. */
-interface JobProgress {
+export interface JobProgress {
   readonly done: number;
   readonly resumed: number;
   readonly total: number;

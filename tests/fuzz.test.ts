@@ -6,6 +6,7 @@ import * as path from 'node:path';
 import test, { after, before } from 'node:test';
 import * as fc from 'fast-check';
 
+import { readAdapter } from '../lib/adapters';
 import { startBackend, tf } from '../lib/backend';
 import { checkExperiment, configure, type Experiment } from '../lib/experiment';
 import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
@@ -108,7 +109,12 @@ function makeOthers(): Kind[] {
   const list = path.join(temporary, 'colours.json');
   fs.writeFileSync(list, JSON.stringify([{ input: 'sky', output: 'blue' }, { input: 'grass', output: 'green' }]));
   const config = path.join(model, 'config.json');
+  const adapter = path.join(temporary, 'adapter');
+  fs.cpSync(path.join(__dirname, 'reference', 'adapter'), adapter, { recursive: true });
+  const readPrompt = () => assert.ok(readAdapter(adapter).prompt.data.every(Number.isFinite));
   return [
+    { title: 'adapter_config.json', file: path.join(adapter, 'adapter_config.json'), named: adapter, read: readPrompt },
+    { title: 'adapter', file: path.join(adapter, 'adapter_model.safetensors'), named: adapter, read: readPrompt },
     { title: 'safetensors', file: tensors, named: tensors, read: (size) => readAll(openSafetensors(tensors), size) },
     { title: 'index of shards', file: index, named: model, read: () => readAll(openCheckpoint(model), shards) },
     {
@@ -126,7 +132,6 @@ function makeOthers(): Kind[] {
 const checkpointFile = path.join(checkpoints, 'checkpoints', fs.readdirSync(path.join(checkpoints, 'checkpoints'))[0]);
 const checkpoint = loadCheckpoint(checkpoints, group);
 const readRun = () => equalGrid(readGrid(run));
-// A reader of other files, such as adapters, is one more line here.
 const kinds: readonly Kind[] = [
   { title: 'experiment.json', file: path.join(folder, 'experiment.json'), named: folder, read: readRun },
   { title: 'metrics.json', file: inRun('metrics.json'), named: inRun(), read: readRun },
