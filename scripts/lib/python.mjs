@@ -43,6 +43,10 @@ export function environmentIsDone() {
 
 /** The stamp is written last, so an environment that was interrupted is made again from nothing. */
 export async function makeEnvironment() {
+  // `venv --clear` would empty the folder that a link leads to.
+  if (fs.lstatSync(venv, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Problem(`${venv} is a link to another environment; mend: remove the link`);
+  }
   const python = await findPython();
   fs.rmSync(stampFile, { force: true });
   await runLogged(python.command, ['-m', 'venv', '--clear', venv], { log: 'python' });
