@@ -6,8 +6,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { workerEnvironment } from '../lib/crew';
 import { projectFolder, writeJsonAtomic } from '../lib/files';
-import { workerEnvironment } from '../lib/training';
 import type { Measured, Measurement } from './measure';
 
 interface Benchmark {

@@ -124,6 +124,13 @@ export function groupsOf({ tasks, seeds, words }: Experiment, runsPerStep: numbe
     runs.slice(i * runsPerStep, (i + 1) * runsPerStep)));
 }
 
+/** A group in a few words, for people. */
+export function describeGroup(group: Group): string {
+  const all = (field: keyof RunName) => [...new Set(group.map((run) => run[field]))];
+  const shown = (values: unknown[], what: string) => (values.length > 2 ? `${values.length} ${what}` : values.join(' '));
+  return `${shown(all('task'), 'tasks')} × ${shown(all('word'), 'words')}, seed ${all('seed').join(' ')}`;
+}
+
 function readRecord(file: string): { experiment: Experiment } & Provenance {
   const record = checkJson(RECORD, readJson(file), file);
   const experiment = checkExperiment(record.experiment, file);
