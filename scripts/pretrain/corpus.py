@@ -1,5 +1,6 @@
 """Reads the rows that build-corpus.ts wrote and deals them out, step by step, in a seeded order."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def read_vocabulary():
     return json.loads((BUILD / "vocabulary.json").read_text())
 
 
+def read_lemmas():
+    return json.loads((BUILD / "lemmas.json").read_text())
+
+
 class Corpus:
     """The last rows of a seeded shuffle are kept back for validation."""
 
@@ -35,6 +40,10 @@ class Corpus:
         self.validation = {name: self.orders[name][-VALIDATION_ROWS:] for name in self.rows}
         self.training = {name: self.orders[name][:-VALIDATION_ROWS] for name in self.rows}
         self._epoch_orders = {}
+
+    def digest(self):
+        """Tells one corpus from another."""
+        return {name: hashlib.sha256(rows.tobytes()).hexdigest()[:16] for name, rows in self.rows.items()}
 
     def _shuffle(self, name, epoch):
         offset = {"natural": 0, "synthetic": 1}[name]

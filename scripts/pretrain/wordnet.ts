@@ -42,6 +42,14 @@ function parseSynset(line: string): Synset {
   return { offset: fields[0], words, gloss: line.slice(bar + 3).trim(), pointers };
 }
 
+/** The plain words of a part of speech. */
+export const readLemmas = (part: PartOfSpeech): Set<string> =>
+  new Set(
+    read(`index.${part}`)
+      .map((line) => line.slice(0, line.indexOf(' ')))
+      .filter((word) => /^[a-z]+$/.test(word)),
+  );
+
 /** How often each plain lower-case word was met in WordNet's tagged texts, commonest first. */
 export function readWordCounts(): Map<string, number> {
   const counts = new Map<string, number>();
