@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 from corpus import read_vocabulary
 
-SHOWN = [" cat", " Paris", " walked", " seven", "cat", " interviewer", " Kyrgyzstan"]
+SHOWN = [" cat", " Paris", " walked", " seven", "cat", " interviewer"]
 
 
 def describe(rows, vocabulary, seed=0):
