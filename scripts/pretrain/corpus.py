@@ -20,12 +20,13 @@ def read_rows(name, dtype=numpy.uint16):
     return numpy.fromfile(path, dtype=dtype).reshape(-1, ROW)
 
 
-def read_vocabulary():
+def read_tokens():
+    """A dictionary for each token: text, lemma (empty where it is no word) and kinds."""
     return json.loads((BUILD / "vocabulary.json").read_text())
 
 
-def read_lemmas():
-    return json.loads((BUILD / "lemmas.json").read_text())
+def read_vocabulary():
+    return [token["text"] for token in read_tokens()]
 
 
 class Corpus:

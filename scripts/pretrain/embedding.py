@@ -1,7 +1,7 @@
-"""First values of the token embeddings: tokens that look alike, or are forms of one word, start alike.
+"""First values of the token embeddings: tokens that look alike, are forms of one word or kinds of one thing start alike.
 
 A small corpus shows most of GPT-2's 50 257 tokens rarely or never. Such rows stay about where they start, so
-they start well: spread over all directions, with the forms of a word near each other and nothing else.
+they start well: spread over all directions, with a word's forms and kin near it and nothing else.
 
 How frequent a token is has its own coordinate, the last one. There the final norm gives the same value for every text
 (its gain is 0, its bias FREQUENCY_BIAS), and a row's coordinate is its log frequency over that bias. Without it all
@@ -13,11 +13,13 @@ import torch.nn.functional as F
 
 ROOT_MEAN_SQUARE = 0.07
 FREQUENCY_BIAS = 50.0
+KIND_WEIGHTS = (0.65, 0.35)  # of the kind that a word's commonest sense is, and of that kind's kind
 UNSEEN_COUNT = 0.5  # added to every count, so that a token never met is unlikely and not impossible
 
 
-def features_of(text, lemma):
-    """What a token looks like and which word it is a form of, with weights."""
+def features_of(token):
+    """What a token looks like, which word it is a form of and what that is a kind of, with weights."""
+    text = token["text"]
     body = text.strip()
     low = body.lower()
     features = {f"space {text[:1] == ' '}": 0.15}
@@ -27,20 +29,21 @@ def features_of(text, lemma):
         kind = "number" if body.isdigit() else "broken" if "\ufffd" in body else "sign"
         return {**features, f"sign {body}": 0.8, f"kind {kind}": 0.15, f"first {body[0]}": 0.3}
     case = "upper" if body.isupper() and len(body) > 1 else "title" if body[0].isupper() else "lower"
-    features.update({f"word {low}": 0.6, f"lemma {lemma or low}": 0.8, f"case {case}": 0.25})
+    features.update({f"word {low}": 0.3, f"lemma {token['lemma'] or low}": 0.9, f"case {case}": 0.25})
     features.update({f"first {low[0]}": 0.3, f"prefix {low[:2]}": 0.2, f"suffix {low[-2:]}": 0.25})
+    features.update({f"is a {kind}": weight for kind, weight in zip(token["kinds"], KIND_WEIGHTS)})
     if len(low) == 1:
         features["single letter"] = 0.3
     return features
 
 
-def initial_embeddings(vocabulary, lemmas, counts, width, seed):
+def initial_embeddings(tokens, counts, width, seed):
     """[vocabulary, width]: features and some randomness, then log frequencies in the last column."""
     generator = torch.Generator().manual_seed(seed)
-    rows = torch.randn(len(vocabulary), width - 1, generator=generator) * 0.5
+    rows = torch.randn(len(tokens), width - 1, generator=generator) * 0.4
     vectors = {}
-    for row, text, lemma in zip(rows, vocabulary, lemmas):
-        for feature, weight in features_of(text, lemma).items():
+    for row, token in zip(rows, tokens):
+        for feature, weight in features_of(token).items():
             if feature not in vectors:
                 vectors[feature] = torch.randn(width - 1, generator=generator)
             row += weight * vectors[feature]

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from corpus import BUILD, IGNORED, Corpus, read_lemmas, read_vocabulary, targets_of
+from corpus import BUILD, IGNORED, Corpus, read_tokens, targets_of
 from embedding import FREQUENCY_BIAS, initial_embeddings
 from muon import Muon
 
@@ -27,14 +27,14 @@ FREQUENT, RANDOM, CANDIDATES = 600, 300, 1536  # output rows compared in each st
 RARE = 20  # a token is rare if it is expected to be met no more often than this
 
 
-def build_model(vocabulary, lemmas, counts, seed):
+def build_model(tokens, counts, seed):
     torch.manual_seed(seed)
     config = GPT2Config(
         n_embd=WIDTH, n_layer=4, n_head=4, n_positions=256, activation_function="gelu_new",
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, summary_first_dropout=0.0,
     )
     model = GPT2LMHeadModel(config)
-    model.transformer.wte.weight.data.copy_(initial_embeddings(vocabulary, lemmas, counts, WIDTH, seed))
+    model.transformer.wte.weight.data.copy_(initial_embeddings(tokens, counts, WIDTH, seed))
     norm = model.transformer.ln_f
     norm.weight.data.fill_(FINAL_NORM_GAIN)
     norm.weight.data[-1] = 0
@@ -151,7 +151,7 @@ class Training:
     def __init__(self, arguments, corpus):
         self.arguments, self.corpus = arguments, corpus
         counts = torch.tensor(corpus.expected_counts(arguments.steps), dtype=torch.float32)
-        self.model = build_model(read_vocabulary(), read_lemmas(), counts, arguments.seed)
+        self.model = build_model(read_tokens(), counts, arguments.seed)
         self.sampler = Sampler(counts, (NATURAL_ROWS + SYNTHETIC_ROWS) * 255, arguments.seed)
         self.muon = Muon(block_matrices(self.model))
         self.embeddings = self.model.transformer.wte.weight.requires_grad_(False)
