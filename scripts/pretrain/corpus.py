@@ -43,8 +43,10 @@ class Corpus:
         self._epoch_orders = {}
 
     def digest(self):
-        """Tells one corpus from another."""
-        return {name: hashlib.sha256(rows.tobytes()).hexdigest()[:16] for name, rows in self.rows.items()}
+        """Tells one corpus, and one set of token features, from another."""
+        parts = {name: rows.tobytes() for name, rows in self.rows.items()}
+        parts["vocabulary"] = (BUILD / "vocabulary.json").read_bytes()
+        return {name: hashlib.sha256(part).hexdigest()[:16] for name, part in parts.items()}
 
     def _shuffle(self, name, epoch):
         offset = {"natural": 0, "synthetic": 1}[name]
