@@ -2,7 +2,7 @@
  * A 3-gram model to hold the embedded model's perplexity against: interpolated modified Kneser-Ney smoothing
  * (Chen and Goodman 1998, An empirical study of smoothing techniques for language modeling, section 3).
  */
-import { vocabularySize } from '../../lib';
+import { vocabularySize } from '../../lib/tokenizer';
 
 /** Counts of n-grams, as numbers in base `vocabularySize`, and per context what was discounted. */
 interface Order {
