@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findModel } from '../../lib';
+import { findModel, type Experiment } from '../../lib';
 import { projectFolder, sha256File } from '../../lib/files';
 import { cardTable, readCard, savePart, writeTable, type Card, type Part } from './card';
 import { measureNeighbours } from './neighbours';
@@ -17,6 +17,8 @@ const USAGE = `npm run model-card [-- options]
   --rates 0.001      learning rates of the picture; 0.001 is the paper's and always measured
   --only PARTS       of vocabulary, neighbours, text, tuning; default: all
   --workers N        tuning processes; default: one a core
+  --epochs N         instead of the paper's 50, and
+  --tasks A,B        some tasks only: a look in between, which the card does not keep
 What was measured before on the same weights is kept; tuning goes on where it was stopped.`;
 
 interface Options {
@@ -26,6 +28,8 @@ interface Options {
   readonly rates: readonly number[];
   readonly only: readonly string[];
   readonly workers: number | undefined;
+  /** What makes the tuning a look in between. */
+  readonly trial: Partial<Experiment>;
 }
 
 const PARTS = ['vocabulary', 'neighbours', 'text', 'tuning'];
@@ -35,7 +39,8 @@ function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
       lists: { type: 'string' }, model: { type: 'string' }, seeds: { type: 'string' }, rates: { type: 'string' },
-      only: { type: 'string' }, workers: { type: 'string' }, help: { type: 'boolean' },
+      only: { type: 'string' }, workers: { type: 'string' }, epochs: { type: 'string' }, tasks: { type: 'string' },
+      help: { type: 'boolean' },
     },
   });
   if (values.help) return undefined;
@@ -52,16 +57,21 @@ function readOptions(): Options | undefined {
     lists: values.lists === undefined ? undefined : resolve(values.lists),
     seeds: numbers('seeds', [0, 1, 2]), rates: numbers('rates', [PAPER_RATE]), only,
     workers: values.workers === undefined ? undefined : Number(values.workers),
+    trial: {
+      ...(values.epochs === undefined ? {} : { epochs: Number(values.epochs) }),
+      ...(values.tasks === undefined ? {} : { tasks: values.tasks.split(',') }),
+    },
   };
 }
 
 async function main(options: Options): Promise<void> {
-  const { model, only } = options;
+  const { model, only, trial } = options;
+  const isTrial = Object.keys(trial).length > 0;
   const folder = findModel(model);
   const cardFile = join(folder, 'card.json');
   let card = readCard(cardFile, join(folder, 'model.safetensors'));
   const keep = (name: string, part: Part): void => {
-    card = savePart(cardFile, card, name, part);
+    if (!isTrial) card = savePart(cardFile, card, name, part);
     for (const bar of part.bars) {
       console.log(`\n${bar.passes ? 'passes' : 'FAILS '}  ${bar.name}: ${bar.found}, asked ${bar.asked}`);
     }
@@ -74,23 +84,26 @@ async function main(options: Options): Promise<void> {
     else console.log('text: not measured, the corpus is not there (scripts/pretrain/README.md)');
   }
   if (only.includes('tuning')) await measureAllTuning(options, card, keep);
-  finish(card, model);
+  if (!isTrial) finish(card, model);
 }
 
 async function measureAllTuning(options: Options, card: Card, keep: (name: string, part: Part) => void): Promise<void> {
-  const { model, lists, seeds, rates, workers } = options;
-  const run = (...parts: (string | number)[]): string => ['card', card.model.slice(0, 8), ...parts].join('-');
-  const own = await measureTuning(run('own'), 'our lists', { model, seeds }, workers);
+  const { lists, seeds, rates, workers, trial } = options;
+  const common = { model: options.model, ...trial };
+  const trialName = Object.values(trial).flat();
+  const run = (...parts: (string | number)[]): string =>
+    ['card', card.model.slice(0, 8), ...parts, ...trialName].join('-');
+  const own = await measureTuning(run('own'), 'our lists', { ...common, seeds }, workers);
   keep('tuning', own.part);
   keep(`picture ${PAPER_RATE}`, measurePicture(own.grid));
   if (lists !== undefined) {
-    const other = await measureTuning(run('other'), 'other lists', { model, seeds, data: lists }, workers);
+    const other = await measureTuning(run('other'), 'other lists', { ...common, seeds, data: lists }, workers);
     keep('tuning of other lists', other.part);
     keep(`picture of other lists ${PAPER_RATE}`, measurePicture(other.grid));
   }
   for (const learningRate of rates.filter((rate) => rate !== PAPER_RATE)) {
     const { grid } = await measureTuning(
-      run('rate', learningRate), `rate ${learningRate}`, { model, seeds: [seeds[0]], learningRate }, workers);
+      run('rate', learningRate), `rate ${learningRate}`, { ...common, seeds: [seeds[0]], learningRate }, workers);
     keep(`picture ${learningRate}`, { ...measurePicture(grid), bars: [] });
   }
 }

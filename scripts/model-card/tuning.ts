@@ -1,7 +1,7 @@
 /** Bars 1 and 5: prompt tuning with the paper's settings, and how the tuned prompts lie. */
 import {
   configure, disposeGpt2, distanceMatrix, evaluate, findData, findModel, groupMeans, loadGpt2, loadTask, meanDistance,
-  promptsOf, singleToken, TASK_NAMES, tf, trainGrid, type Experiment, type Grid,
+  promptsOf, singleToken, tf, trainGrid, type Experiment, type Grid,
 } from '../../lib';
 import { initialPrompts } from '../../lib/tuning';
 import { mean, progressLine, type Part } from './card';
@@ -51,10 +51,10 @@ function resultOf({ runs, experiment }: Grid, task: string, untuned: number): Ta
 /** Test accuracy of the four vectors as they start, mean over the words. `await startBackend()` before. */
 function measureUntuned(experiment: Experiment): Map<string, number> {
   const model = loadGpt2(findModel(experiment.model));
-  const { words, promptTokens, template, newTokens, batchSize, data } = experiment;
+  const { tasks, words, promptTokens, template, newTokens, batchSize, data } = experiment;
   const start = initialPrompts(model, words.map(singleToken), promptTokens);
   const prompts = tf.tensor3d(start, [words.length, promptTokens, model.config.dModel]);
-  const results = TASK_NAMES.map((name): [string, number] => {
+  const results = tasks.map((name): [string, number] => {
     const { test } = loadTask(name, { folder: findData(data), template });
     return [name, mean(evaluate(model, prompts, test, { batchSize, newTokens }).map(({ accuracy }) => accuracy))];
   });
