@@ -40,7 +40,7 @@ function copyRelation(pools: Pools, random: Random): Relation {
   ];
   return {
     name: 'copy',
-    weight: 1.5,
+    weight: 3.5,
     unasked: 6,
     titles: ['Copy', 'Repeat the word', 'Same'],
     keys: [['word', 'again']],

@@ -17,6 +17,7 @@ from embedding import FREQUENCY_BIAS, initial_embeddings
 from muon import Muon
 
 WIDTH = 128
+HEADS = 2  # a head carries 128 / HEADS numbers: with 4, the two or three that looked at a word could not tell which
 VOCABULARY = 50257
 NATURAL_ROWS, SYNTHETIC_ROWS = 3, 5  # of each batch
 ADAM_RATE, MUON_RATE = 2e-3, 0.025
@@ -30,7 +31,7 @@ RARE = 20  # a token is rare if it is expected to be met no more often than this
 def build_model(tokens, counts, seed):
     torch.manual_seed(seed)
     config = GPT2Config(
-        n_embd=WIDTH, n_layer=4, n_head=4, n_positions=256, activation_function="gelu_new",
+        n_embd=WIDTH, n_layer=4, n_head=HEADS, n_positions=256, activation_function="gelu_new",
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, summary_first_dropout=0.0,
     )
     model = GPT2LMHeadModel(config)

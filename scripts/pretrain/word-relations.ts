@@ -67,7 +67,7 @@ export function verbRelations(pools: Pools, random: Random): Relation[] {
     },
     {
       name: 'participle',
-      weight: 0.7,
+      weight: 1.2,
       unasked: 0.9,
       titles: ['Present participle', '-ing form'],
       keys: [['Verb', 'Participle']],
@@ -79,7 +79,7 @@ export function verbRelations(pools: Pools, random: Random): Relation[] {
     },
     {
       name: 'third person',
-      weight: 0.7,
+      weight: 1.2,
       unasked: 0.9,
       titles: ['Third person', 'she does'],
       keys: [['I', 'She']],
@@ -132,7 +132,7 @@ export function nounRelations(pools: Pools, random: Random): Relation[] {
     },
     {
       name: 'possessive',
-      weight: 0.5,
+      weight: 0.8,
       unasked: 0.4,
       titles: ['Possessive', 'Belonging to it'],
       keys: [['Noun', 'Possessive']],
