@@ -1,35 +1,53 @@
 /**
  * Builds the corpus of the embedded model in build/: rows of 256 token ids, the same bytes every time.
- * Run: python held_out.py && npm run corpus
+ * Run: npm run corpus [-- FOLDER], where FOLDER holds another set of the six task lists.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decode, encode } from 'gpt-tokenizer/encoding/r50k_base';
 import { createDocumentMaker } from './documents';
 import type { Document, DocumentMaker } from './documents';
-import { findLeakedForm, findLeakedLetter, readHeldOut } from './held-out';
+import { createHeldOut, findLeakedForm, findLeakedLetter } from './held-out';
 import type { HeldOut } from './held-out';
-import { readNaturalTexts } from './natural-text';
-import { buildFolder, tasksFolder } from './paths';
+import { readMorphology } from './lemmas';
+import { readTaskLists } from './lists';
+import { readBrown, readNaturalTexts } from './natural-text';
+import { buildFolder } from './paths';
 import { createPools } from './pools';
+import type { Sources } from './pools';
 import { createRandom } from './random';
 import { createRelations } from './relations';
+import { createRules, readNouns, readVerbs } from './words';
+import { readWordCounts } from './wordnet';
 
 const ROW = 256; // tokens, the model's n_positions
-const SYNTHETIC_ROWS = 41_000;
+const SYNTHETIC_ROWS = 72_000;
 const END_OF_TEXT = 50256;
-const VOCABULARY = 50257;
 const SEED = 2026;
 
 function main(): void {
   mkdirSync(buildFolder, { recursive: true });
-  const heldOut = readHeldOut();
-  writeNaturalRows(heldOut);
-  writeSyntheticRows(heldOut);
-  // What each token looks like: the trainer starts similar-looking tokens at similar places.
-  const vocabulary = Array.from({ length: VOCABULARY }, (_, id) => (id === END_OF_TEXT ? '' : decode([id])));
-  write('vocabulary.json', Buffer.from(JSON.stringify(vocabulary)));
+  const sources = readSources(process.argv[2]);
+  writeNaturalRows(sources.heldOut);
+  // Never trained on: the text that the model's perplexity is measured on.
+  write('brown.bin', Buffer.from(Uint16Array.from(readBrown().flatMap((text) => encode(`${text}\n`))).buffer));
+  writeSyntheticRows(sources);
+}
+
+function readSources(otherFolder: string | undefined): Sources {
+  const lists = readTaskLists(otherFolder);
+  const morphology = readMorphology();
+  const rules = createRules(morphology);
+  const counts = readWordCounts();
+  const verbs = readVerbs(lists, morphology, rules, counts);
+  const nouns = readNouns(lists, morphology, rules, counts);
+  const heldOut = createHeldOut(lists, rules.past, rules.plural);
+  console.log(
+    `verbs ${verbs.listed.length} + ${verbs.others.length}, nouns ${nouns.listed.length} + ${nouns.others.length};`,
+    `held out: ${heldOut.forms.size} forms, ${heldOut.letters.size} first letters`,
+  );
+  return { lists, heldOut, counts, verbs, nouns };
 }
 
 function writeNaturalRows(heldOut: HeldOut): void {
@@ -54,9 +72,10 @@ function writeNaturalRows(heldOut: HeldOut): void {
   write('natural.bin', Buffer.from(Uint16Array.from(rows.flat()).buffer));
 }
 
-function writeSyntheticRows(heldOut: HeldOut): void {
+function writeSyntheticRows(sources: Sources): void {
+  const { heldOut } = sources;
   const random = createRandom(SEED + 1);
-  const pools = createPools(random, heldOut, readTaskWords());
+  const pools = createPools(sources, random);
   const makeDocument = withoutLeaks(
     createDocumentMaker(createRelations(pools, random), pools, random),
     heldOut,
@@ -74,14 +93,6 @@ function writeSyntheticRows(heldOut: HeldOut): void {
   write('synthetic.bin', Buffer.from(ids.buffer));
   write('synthetic-answers.bin', Buffer.from(answers.buffer));
   writeFileSync(join(buildFolder, 'synthetic-sample.txt'), samples.join('\n\n=====\n\n'));
-}
-
-function readTaskWords(): string[] {
-  const inputs = (name: string): string[] =>
-    (JSON.parse(readFileSync(join(tasksFolder, `${name}.json`), 'utf8')) as { input: string }[]).map(
-      ({ input }) => input.toLowerCase(),
-    );
-  return [...new Set([...inputs('capitalize_first_letter'), ...inputs('lowercase_first_letter')])];
 }
 
 function withoutLeaks(makeDocument: DocumentMaker, heldOut: HeldOut): DocumentMaker {

@@ -3,7 +3,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { regularPast, regularPlural } from './inflection';
 import { tasksFolder } from './paths';
-import { createRandom } from './random';
 import { readCountries, readExcludedPlaces, readForms, readLandmarks } from './tables';
 import type { Country, Place } from './tables';
 import { findPlaces, readSynsets, readWordCounts } from './wordnet';
@@ -14,7 +13,7 @@ const LOWERCASED_WORDS = 814;
 const PLACES_OF_ONE_COUNTRY = 24;
 const WORDS_WITH_ONE_LETTER = 60;
 const LEAST_WORD_COUNT = 4;
-const random = createRandom(2026);
+const random = mulberry32(2026);
 
 /** Words that are in WordNet but have no place in a demonstration. */
 const UNWANTED = new RegExp(
@@ -93,6 +92,26 @@ function chooseWords(words: readonly string[], count: number): string[] {
     chosen.push(word);
   }
   return chosen;
+}
+
+/** The generator that the lists were first drawn with; another one would draw other lists. */
+function mulberry32(seed: number): { shuffle<Item>(items: readonly Item[]): Item[] } {
+  let state = seed | 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+  const shuffle = <Item>(items: readonly Item[]): Item[] => {
+    const copy = [...items];
+    for (let i = copy.length - 1; i > 0; i--) {
+      const j = Math.floor(next() * (i + 1));
+      [copy[i], copy[j]] = [copy[j], copy[i]];
+    }
+    return copy;
+  };
+  return { shuffle };
 }
 
 function write(name: string, rows: readonly (readonly [string, string])[]): void {

@@ -1,5 +1,6 @@
 """Reads the rows that build-corpus.ts wrote and deals them out, step by step, in a seeded order."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -19,8 +20,13 @@ def read_rows(name, dtype=numpy.uint16):
     return numpy.fromfile(path, dtype=dtype).reshape(-1, ROW)
 
 
-def read_vocabulary():
+def read_tokens():
+    """A dictionary for each token: text, lemma (empty where it is no word) and kinds."""
     return json.loads((BUILD / "vocabulary.json").read_text())
+
+
+def read_vocabulary():
+    return [token["text"] for token in read_tokens()]
 
 
 class Corpus:
@@ -35,6 +41,12 @@ class Corpus:
         self.validation = {name: self.orders[name][-VALIDATION_ROWS:] for name in self.rows}
         self.training = {name: self.orders[name][:-VALIDATION_ROWS] for name in self.rows}
         self._epoch_orders = {}
+
+    def digest(self):
+        """Tells one corpus, and one set of token features, from another."""
+        parts = {name: rows.tobytes() for name, rows in self.rows.items()}
+        parts["vocabulary"] = (BUILD / "vocabulary.json").read_bytes()
+        return {name: hashlib.sha256(part).hexdigest()[:16] for name, part in parts.items()}
 
     def _shuffle(self, name, epoch):
         offset = {"natural": 0, "synthetic": 1}[name]

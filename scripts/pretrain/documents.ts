@@ -14,7 +14,7 @@ const LONE_SPACE = 220;
  * The paper's template leaves a lone space before an answer that has none itself, which ordinary text never
  * does. This share of the answers is written so.
  */
-const SPLIT_SPACE_SHARE = 0.65;
+const SPLIT_SPACE_SHARE = 0.8;
 
 /** Keys that could have been the template's. `Input` with `Label` is held out: that is the template. */
 const INPUT_KEYS = (
@@ -73,16 +73,16 @@ export function createDocumentMaker(
   const asked = drawByWeight(relations, ({ weight }) => weight, random);
   const unasked = drawByWeight(relations, ({ unasked: weight }) => weight, random);
   const kinds: { share: number; make: (document: Document) => void }[] = [
-    { share: 0.45, make: (document) => titledPairs(document, asked(), random) },
-    { share: 0.09, make: (document) => unrelatedPair(document, unasked(), pools, random) },
+    { share: 0.5, make: (document) => titledPairs(document, asked(), random) },
+    { share: 0.06, make: (document) => unrelatedPair(document, unasked(), pools, random) },
     {
-      share: 0.04,
+      share: 0.06,
       make: (document) => appendPairs(document, asked(), 3 + random.below(3), genericStyle(random)),
     },
-    { share: 0.1, make: (document) => ownKeys(document, asked(), random) },
-    { share: 0.08, make: (document) => list(document, asked(), random) },
-    { share: 0.04, make: (document) => alphabet(document, pools, random) },
-    { share: 0.2, make: (document) => sentences(document, asked, random) },
+    { share: 0.12, make: (document) => ownKeys(document, asked(), random) },
+    { share: 0.14, make: (document) => list(document, asked(), random) },
+    { share: 0.02, make: (document) => alphabet(document, pools, random) },
+    { share: 0.1, make: (document) => sentences(document, asked, random) },
   ];
   const kind = drawByWeight(kinds, ({ share }) => share, random);
   return () => {
@@ -147,7 +147,7 @@ function titledPairs(document: Document, relation: Relation, random: Random): vo
   ]);
   append(document, cased + ending);
   append(document, random.pick(['\n', '\n', '', ' ', '\n\n']));
-  appendPairs(document, relation, random.pick([1, 1, 2, 3]), genericStyle(random));
+  appendPairs(document, relation, random.pick([1, 1, 2, 4]), genericStyle(random));
 }
 
 /** Words that ask for nothing, as an untuned prompt is; mostly the input is then copied. */
@@ -166,10 +166,16 @@ function ownKeys(document: Document, relation: Relation, random: Random): void {
 }
 
 function list(document: Document, relation: Relation, random: Random): void {
-  const arrow = random.pick([' -> ', ' - ', ', ', ' = ', '\t', ' / ', ': ']);
-  let text = random.next() < 0.6 ? random.pick(relation.titles) + random.pick([':\n', '\n', '. ']) : '';
-  for (let i = 0; i < 2 + random.below(5); i++) text += `${relation.draw().join(arrow)}\n`;
-  append(document, text);
+  const bullet = random.pick(['\n-', '\n*', '\n:']); // so that inputs have their space, as in the template
+  const arrow = random.pick([' ->', ' -', ',', ' =', ' /', ':']);
+  const hasSplitSpace = random.next() < SPLIT_SPACE_SHARE;
+  if (random.next() < 0.7) append(document, random.pick(relation.titles) + random.pick([':', '', '.']));
+  for (let i = 0; i < 3 + random.below(5); i++) {
+    const [input, output] = relation.draw();
+    append(document, bullet);
+    append(document, ` ${input}${arrow}`);
+    appendAnswer(document, output, hasSplitSpace);
+  }
 }
 
 /** Words with the same first letter. */

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2LMHeadModel
 
+from corpus import read_vocabulary
+
 BUILD = Path(__file__).parent / "build"
 PROMPT_TOKENS, BATCH, NEW_TOKENS = 4, 8, 5
 IGNORED = -100
@@ -105,7 +107,7 @@ def evaluate(arguments):
     for weight in model.parameters():
         weight.requires_grad_(False)
     data = json.loads((BUILD / "tasks.json").read_text())
-    vocabulary = json.loads((BUILD / "vocabulary.json").read_text())
+    vocabulary = read_vocabulary()
     words = arguments.words.split(",")
     ids = torch.tensor([data["words"][word][0] for word in words])
     initial = model.transformer.wte(ids)[:, None].repeat(1, PROMPT_TOKENS, 1)

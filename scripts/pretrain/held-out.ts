@@ -1,32 +1,29 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { buildFolder } from './paths';
+import type { TaskLists } from './lists';
 import type { Pair } from './tables';
 
 /**
  * The test items of the four rule-like tasks. No document may give their answers away, so that test accuracy
- * shows a rule and no memory. (Countries and landmarks are facts, which
- * a model that knows them must have met.)
+ * shows a rule and no memory. Irregular forms are no rule: as countries and landmarks they are facts, which a
+ * model that knows them must have met.
  */
 export interface HeldOut {
-  /** A verb or noun, and the form that must not stand beside it. */
-  readonly forms: ReadonlyMap<string, string>;
+  /** A verb or noun, and the forms that must not stand beside it. */
+  readonly forms: ReadonlyMap<string, readonly string[]>;
   /** Words, in lower case, whose first letter must not stand beside them. */
   readonly letters: ReadonlySet<string>;
 }
 
-export function readHeldOut(): HeldOut {
-  const tasks = JSON.parse(readFileSync(join(buildFolder, 'held-out.json'), 'utf8')) as Record<
-    string,
-    { input: string; output: string }[]
-  >;
-  const pairs = (name: string): Pair[] =>
-    tasks[name].map(({ input, output }) => [input.toLowerCase(), output]);
-  const letters = [...pairs('capitalize_first_letter'), ...pairs('lowercase_first_letter')];
-  return {
-    forms: new Map([...pairs('present-past'), ...pairs('singular-plural')]),
-    letters: new Set(letters.map(([word]) => word)),
-  };
+export function createHeldOut(
+  lists: TaskLists, pastByRule: (verb: string) => string, pluralByRule: (noun: string) => string,
+): HeldOut {
+  const regular = [
+    ...lists.testPairs('present_past').filter(([verb, past]) => past === pastByRule(verb)),
+    ...lists.testPairs('singular_plural').filter(([noun, plural]) => plural === pluralByRule(noun)),
+  ];
+  const forms = new Map<string, string[]>();
+  for (const [word, form] of regular) forms.set(word, [...(forms.get(word) ?? []), form]);
+  const letters = ['capitalize_first_letter', 'lowercase_first_letter'].flatMap((task) => lists.testPairs(task));
+  return { forms, letters: new Set(letters.map(([word]: Pair) => word.toLowerCase())) };
 }
 
 const wordsOf = (text: string): Set<string> => new Set(text.toLowerCase().match(/[a-z]+/g) ?? []);
@@ -34,11 +31,7 @@ const wordsOf = (text: string): Set<string> => new Set(text.toLowerCase().match(
 /** The first held-out verb or noun that stands in the text together with its past tense or plural. */
 export function findLeakedForm(text: string, heldOut: HeldOut): string | undefined {
   const words = wordsOf(text);
-  return [...words].find((word) => {
-    const form = heldOut.forms.get(word);
-    // A form equal to the word (hit, hit) cannot be told from the word alone.
-    return form !== undefined && form !== word && words.has(form);
-  });
+  return [...words].find((word) => heldOut.forms.get(word)?.some((form) => words.has(form)));
 }
 
 /** The first held-out word that stands in the text together with its own first letter, in whatever case. */

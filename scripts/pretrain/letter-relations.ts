@@ -11,7 +11,7 @@ export function letterRelations(pools: Pools, random: Random): Relation[] {
   return [
     {
       name: 'first letter in upper case',
-      weight: 3,
+      weight: 1.7,
       unasked: 0.2,
       titles: [
         'First letter, upper case',
@@ -40,7 +40,7 @@ export function letterRelations(pools: Pools, random: Random): Relation[] {
     },
     {
       name: 'first letter in lower case',
-      weight: 3,
+      weight: 1.7,
       unasked: 0.2,
       titles: [
         'First letter, lower case',
@@ -68,7 +68,7 @@ export function letterRelations(pools: Pools, random: Random): Relation[] {
     },
     {
       name: 'last letter',
-      weight: 0.8,
+      weight: 0.6,
       unasked: 0.8,
       titles: ['Last letter', 'final letter', 'ends with'],
       keys: [['Word', 'Last']],

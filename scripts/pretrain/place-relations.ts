@@ -19,7 +19,7 @@ export function placeRelations(pools: Pools): Relation[] {
   return [
     {
       name: 'capital of a country',
-      weight: 2.4,
+      weight: 1.6,
       unasked: 0.3,
       titles: [
         'Capital city',
@@ -41,23 +41,23 @@ export function placeRelations(pools: Pools): Relation[] {
         (x, y) => `What is the capital of ${x}? ${y}.`,
         (x, y) => `${x} (capital: ${y})`,
       ],
-      draw: ofCountry(({ capital }) => capital),
+      draw: pools.capital,
     },
     {
       name: 'country of a capital',
-      weight: 0.4,
+      weight: 0.2,
       unasked: 0.2,
       titles: ['Country of the capital', 'Which country'],
       keys: [['Capital', 'Country']],
       sentences: [(x, y) => `${x} is the chief city of ${y}.`],
       draw: () => {
-        const { name, capital } = pools.country();
+        const [name, capital] = pools.capital();
         return [capital, name];
       },
     },
     {
       name: 'country of a place',
-      weight: 3.2,
+      weight: 4.5,
       unasked: 0.3,
       titles: ['Country', 'Located in the country', 'Which country', 'country where it is', 'Found in'],
       keys: [
@@ -73,11 +73,11 @@ export function placeRelations(pools: Pools): Relation[] {
         (x, y) => `Where is ${x}? It is in ${y}.`,
         (x, y) => `${x} (${y})`,
       ],
-      draw: about(({ name }) => name),
+      draw: pools.landmark,
     },
     {
       name: 'kind of a place',
-      weight: 1.2,
+      weight: 0.4,
       unasked: 1.2,
       titles: ['Kind of place', 'What is it?', 'type of thing'],
       keys: [['Place', 'Kind']],
@@ -89,7 +89,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'continent of a place',
-      weight: 0.7,
+      weight: 0.3,
       unasked: 0.8,
       titles: ['Continent of the place', 'Part of the world'],
       keys: [['Place', 'Continent']],
@@ -98,7 +98,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'language of a place',
-      weight: 0.7,
+      weight: 0.2,
       unasked: 0.8,
       titles: ['Language spoken there', 'Local language'],
       keys: [['Place', 'Language']],
@@ -107,7 +107,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'capital for a place',
-      weight: 0.5,
+      weight: 0.2,
       unasked: 0.5,
       titles: ['Capital of its country', 'Nearest capital'],
       keys: [['Place', 'Capital']],
@@ -116,7 +116,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'continent',
-      weight: 0.4,
+      weight: 0.2,
       unasked: 0.8,
       titles: ['Continent'],
       keys: [['Country', 'Continent']],
@@ -125,7 +125,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'language',
-      weight: 0.4,
+      weight: 0.2,
       unasked: 0.8,
       titles: ['Language'],
       keys: [['Country', 'Language']],
@@ -134,7 +134,7 @@ export function placeRelations(pools: Pools): Relation[] {
     },
     {
       name: 'people',
-      weight: 0.4,
+      weight: 0.2,
       unasked: 0.8,
       titles: ['People', 'Inhabitants'],
       keys: [['Country', 'People']],

@@ -1,85 +1,78 @@
 import type { HeldOut } from './held-out';
-import { regularPast, regularPlural } from './inflection';
+import type { TaskLists } from './lists';
 import type { Random } from './random';
-import { readCountries, readForms, readLandmarks } from './tables';
+import { readCountries, readLandmarks } from './tables';
 import type { Country, Pair, Place } from './tables';
-import { findPlaces, readSynsets, readWordCounts } from './wordnet';
+import type { Verb } from './words';
+import { findPlaces, readSynsets } from './wordnet';
 import type { Synset } from './wordnet';
 
-/** Where inputs come from. Held-out words stay in `word`: the model meets them in other relations. */
+/** Where inputs come from. Held-out words stay in all but the pairs that would give their answers away. */
 export interface Pools {
+  /** Any common word, inflected forms among them. */
   word(): string;
   letterWord(): string;
-  verb(): string;
-  pastPair(): Pair;
-  noun(): string;
-  pluralPair(): Pair;
+  verb(): Verb;
+  noun(): Pair;
+  /** Whether the pair of this verb or noun and its past tense or plural may be told. */
+  isTold(word: string): boolean;
+  capital(): Pair;
+  landmark(): Pair;
   country(): Country;
   place(): Place;
   hypernymPair(): Pair;
   synonymPair(): Pair;
 }
 
-const OWN_SHARE = 0.45; // share of draws from our own lists, the rest from WordNet
-const plain = /^[a-z]{3,12}$/;
-/** WordNet verbs whose past tense the regular rule would get wrong. */
-const irregular = new Set(
-  (
-    'be have do say make can will may mean show put let set cut hit hurt read bet cost shut sit ride lie ' +
-    'lay spread split stick'
-  ).split(' '),
-);
+/** What the pools are filled from. */
+export interface Sources {
+  readonly lists: TaskLists;
+  readonly heldOut: HeldOut;
+  readonly counts: ReadonlyMap<string, number>;
+  readonly verbs: { readonly listed: readonly Verb[]; readonly others: readonly Verb[] };
+  readonly nouns: { readonly listed: readonly Pair[]; readonly others: readonly Pair[] };
+}
 
-export function createPools(random: Random, heldOut: HeldOut, taskWords: readonly string[]): Pools {
-  const nouns = readSynsets('noun');
-  const counts = readWordCounts();
-  const words = [...counts].filter(([, count]) => count >= 2).map(([word]) => word);
+const LISTED_SHARE = 0.45; // share of draws from the task lists, the rest from WordNet
+const LISTED_PLACES_SHARE = 0.9;
+const LEAST_COUNT = 2; // of a word in WordNet's tagged texts
+const plain = /^[a-z]{3,12}$/;
+
+export function createPools({ lists, heldOut, counts, verbs, nouns }: Sources, random: Random): Pools {
+  const synsets = readSynsets('noun');
   const countries = readCountries();
-  const own = { verbs: readForms('verbs.txt', regularPast), nouns: readForms('nouns.txt', regularPlural) };
-  const verbs = regularOnes(readSynsets('verb'), counts, own.verbs, regularPast);
-  const things = regularOnes(nouns, counts, own.nouns, regularPlural).filter(
-    ([noun]) => !/(s|ness|ism|ing|man)$/.test(noun),
-  );
-  const landmarks = readLandmarks();
-  const places = findPlaces(nouns, countries).filter(({ kind }) => !/capital|battle/.test(kind));
   const mix =
-    <Item>(first: readonly Item[], second: readonly Item[]) =>
+    <Item>(first: readonly Item[], second: readonly Item[], share = LISTED_SHARE) =>
     (): Item =>
-      random.pick(random.next() < OWN_SHARE ? first : second);
-  const isTold = ([word]: Pair): boolean => !heldOut.forms.has(word);
+      random.pick(random.next() < share ? first : second);
+  const letterTasks = ['capitalize_first_letter', 'lowercase_first_letter'];
+  const listed = [...new Set(letterTasks.flatMap((task) => lists.pairs(task)).map(([word]) => word.toLowerCase()))];
+  const words = [...counts].filter(([, count]) => count >= LEAST_COUNT).map(([word]) => word);
   const isFree = (word: string): boolean => !heldOut.letters.has(word);
-  const verbPair = mix(own.verbs, verbs);
-  const nounPair = mix(own.nouns, things);
-  const hypernyms = findHypernyms(nouns);
-  const synonyms = findSynonyms(nouns);
+  const verb = mix(verbs.listed, verbs.others);
+  const noun = mix(nouns.listed, nouns.others);
+  const plainWord = mix(listed, words);
+  const anyWord = [
+    plainWord, plainWord, () => verb().past, () => noun()[1], () => verb().base, () => noun()[0],
+  ];
+  const places = findPlaces(synsets, countries).filter(({ kind }) => !/capital|battle/.test(kind));
+  const landmarks = lists.pairs('landmark_country');
+  const hypernyms = findHypernyms(synsets);
+  const synonyms = findSynonyms(synsets);
+  const capitals = lists.pairs('country_capital');
   return {
-    word: mix(taskWords, words),
-    letterWord: mix(taskWords.filter(isFree), words.filter(isFree)),
-    verb: () => verbPair()[0],
-    pastPair: mix(own.verbs.filter(isTold), verbs.filter(isTold)),
-    noun: () => nounPair()[0],
-    pluralPair: mix(own.nouns.filter(isTold), things.filter(isTold)),
+    word: () => random.pick(anyWord)(),
+    letterWord: mix(listed.filter(isFree), words.filter(isFree)),
+    verb,
+    noun,
+    isTold: (word) => !heldOut.forms.has(word),
+    capital: () => random.pick(capitals),
+    landmark: mix(landmarks, places.map(({ name, country }): Pair => [name, country]), LISTED_PLACES_SHARE),
     country: () => random.pick(countries),
-    place: mix(landmarks, places),
+    place: mix(readLandmarks(), places),
     hypernymPair: () => random.pick(hypernyms),
     synonymPair: () => random.pick(synonyms),
   };
-}
-
-/** WordNet's commoner words that are not in our own table; their forms are made by the regular rule. */
-function regularOnes(
-  synsets: Map<string, Synset>,
-  counts: Map<string, number>,
-  own: readonly Pair[],
-  form: (word: string) => string,
-): Pair[] {
-  const known = new Set(own.map(([word]) => word));
-  const words = new Set([...synsets.values()].flatMap(({ words: all }) => all));
-  return [...words]
-    .filter(
-      (word) => plain.test(word) && (counts.get(word) ?? 0) >= 6 && !known.has(word) && !irregular.has(word),
-    )
-    .map((word) => [word, form(word)]);
 }
 
 function findHypernyms(nouns: Map<string, Synset>): Pair[] {

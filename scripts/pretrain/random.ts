@@ -1,4 +1,6 @@
-/** A seeded stream of random numbers: the same seed always gives the same corpus. */
+import { createRandom as createStream } from '../../lib/random';
+
+/** What the corpus draws with: a seeded stream of lib/random, and the draws that texts need. */
 export interface Random {
   /** A number in [0, 1). */
   next(): number;
@@ -10,23 +12,12 @@ export interface Random {
   shuffle<Item>(items: readonly Item[]): Item[];
 }
 
-/** Mulberry32, a 32-bit generator: small, and good enough to draw sentences with. */
 export function createRandom(seed: number): Random {
-  let state = seed | 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  const stream = createStream(seed);
+  return {
+    next: () => stream.uniform(),
+    below: (bound) => stream.integers(bound),
+    pick: (items) => items[stream.integers(items.length)],
+    shuffle: (items) => stream.permutation(items.length).map((index) => items[index]),
   };
-  const below = (bound: number): number => Math.floor(next() * bound);
-  const shuffle = <Item>(items: readonly Item[]): Item[] => {
-    const copy = [...items];
-    for (let i = copy.length - 1; i > 0; i--) {
-      const j = below(i + 1);
-      [copy[i], copy[j]] = [copy[j], copy[i]];
-    }
-    return copy;
-  };
-  return { next, below, pick: (items) => items[below(items.length)], shuffle };
 }

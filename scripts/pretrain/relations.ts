@@ -23,8 +23,8 @@ export interface Relation {
 export const createRelations = (pools: Pools, random: Random): Relation[] => [
   ...letterRelations(pools, random),
   ...placeRelations(pools),
-  ...verbRelations(pools),
-  ...nounRelations(pools),
+  ...verbRelations(pools, random),
+  ...nounRelations(pools, random),
   copyRelation(pools, random),
 ];
 
@@ -35,12 +35,12 @@ function copyRelation(pools: Pools, random: Random): Relation {
     () => pools.word().toUpperCase(),
     () => pools.country().name,
     () => pools.place().name,
-    pools.verb,
-    pools.noun,
+    () => pools.verb().past,
+    () => pools.noun()[1],
   ];
   return {
     name: 'copy',
-    weight: 1.5,
+    weight: 3.5,
     unasked: 6,
     titles: ['Copy', 'Repeat the word', 'Same'],
     keys: [['word', 'again']],

@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -11,29 +12,36 @@ import torch
 import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from corpus import BUILD, IGNORED, Corpus, read_vocabulary, targets_of
-from embedding import BAND_LIMITS, band_offsets, frequency_bands, initial_embeddings, with_offsets
+from corpus import BUILD, IGNORED, Corpus, read_tokens, targets_of
+from embedding import FREQUENCY_BIAS, initial_embeddings
 from muon import Muon
 
 WIDTH = 128
+HEADS = 2  # a head carries 128 / HEADS numbers: with 4, the two or three that looked at a word could not tell which
 VOCABULARY = 50257
 NATURAL_ROWS, SYNTHETIC_ROWS = 3, 5  # of each batch
-ADAM_RATE, MUON_RATE = 1.5e-3, 0.02
-WARM_UP, COOL_DOWN = 100, 400  # steps
-BAND_STEPS = 4000  # the frequency bands are by occurrences in so many steps, however long the training is
-FINAL_NORM_GAIN = 2.5  # larger last activations need smaller offsets to keep rare tokens unlikely
-FREQUENT, RANDOM, CANDIDATES = 600, 300, 1792  # output rows compared in each step
+ADAM_RATE, MUON_RATE = 2e-3, 0.025
+WARM_UP = 100  # steps
+ANSWER_WEIGHT = 5  # how much an answer token counts
+FINAL_NORM_GAIN = 1.2  # larger ones only repeat the last token more loudly at first
+FREQUENT, RANDOM, CANDIDATES = 600, 300, 1536  # output rows compared in each step
+RARE = 20  # a token is rare if it is expected to be met no more often than this
 
 
-def build_model(vocabulary, seed):
+def build_model(tokens, counts, seed):
     torch.manual_seed(seed)
     config = GPT2Config(
-        n_embd=WIDTH, n_layer=4, n_head=4, n_positions=256, activation_function="gelu_new",
+        n_embd=WIDTH, n_layer=4, n_head=HEADS, n_positions=256, activation_function="gelu_new",
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, summary_first_dropout=0.0,
     )
     model = GPT2LMHeadModel(config)
-    model.transformer.wte.weight.data.copy_(initial_embeddings(vocabulary, WIDTH, seed))
-    model.transformer.ln_f.weight.data.fill_(FINAL_NORM_GAIN)
+    model.transformer.wte.weight.data.copy_(initial_embeddings(tokens, counts, WIDTH, seed))
+    norm = model.transformer.ln_f
+    norm.weight.data.fill_(FINAL_NORM_GAIN)
+    norm.weight.data[-1] = 0
+    norm.bias.data[-1] = FREQUENCY_BIAS
+    norm.bias.requires_grad_(False)  # else rows lean on it to be frequent, and all point its way
+    norm.weight.register_hook(lambda gradient: F.pad(gradient[:-1], (0, 1)))
     return model
 
 
@@ -45,30 +53,34 @@ def block_matrices(model):
 
 
 class Sampler:
-    """Sampled softmax: frequent tokens, the batch's own and some random ones stand for the vocabulary."""
+    """Sampled softmax: frequent tokens and the batch's own, each in proportion, stand for the vocabulary.
 
-    def __init__(self, counts, bands, tokens_per_step, seed):
+    Some random rare tokens are added, which teach the blocks what not to say but are not moved themselves: a row
+    moves only with texts that hold its token. It is then pulled to those texts and pushed from the mean of
+    all texts with weights that fit, so that rare rows do not drift together.
+    """
+
+    def __init__(self, counts, tokens_per_step, seed):
         frequency = counts / counts.sum()
-        self.bands, self.seed = bands, seed
+        self.seed = seed
         self.frequent = torch.topk(frequency, FREQUENT).indices
-        inclusion = 1 - (1 - RANDOM / VOCABULARY) * torch.exp(-tokens_per_step * frequency)
+        self.rare = (counts <= RARE).nonzero()[:, 0]
+        inclusion = 1 - torch.exp(-tokens_per_step * frequency)
         inclusion[self.frequent] = 1
-        self.log_inclusion = inclusion.log()
+        self.log_inclusion = inclusion.clamp(min=1e-9).log()
+        self.log_drawn = math.log(RANDOM / len(self.rare))
         self.place = torch.full((VOCABULARY,), IGNORED)
 
     def draw(self, ids, step):
-        """(candidate tokens, log inclusion probabilities, whether only the offset learns, place of each id)"""
+        """(candidate tokens, how many of them learn, log inclusion probabilities, place of each id)"""
         own = torch.cat([self.frequent, ids.reshape(-1)]).unique()
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        drawn = torch.randint(VOCABULARY, (RANDOM,), generator=generator).unique()
+        drawn = self.rare[torch.randint(len(self.rare), (RANDOM,), generator=generator).unique()]
         drawn = drawn[~torch.isin(drawn, own)][: max(0, CANDIDATES - len(own))]
         padding = max(0, CANDIDATES - len(own) - len(drawn))  # one shape, so that one compiled step does
-        tokens = torch.cat([own, drawn])
-        correction = F.pad(self.log_inclusion[tokens], (0, padding), value=1e4)
-        is_shared = F.pad(self.bands[tokens] < len(BAND_LIMITS), (0, padding), value=True)
-        is_shared[: len(own)] = False
+        log_inclusion = torch.cat([self.log_inclusion[own], torch.full((len(drawn),), self.log_drawn)])
         self.place[own] = torch.arange(len(own))
-        return tokens, correction, is_shared, self.place[ids]
+        return torch.cat([own, drawn]), len(own), F.pad(log_inclusion, (0, padding), value=1e4), self.place[ids]
 
 
 class RowAdam:
@@ -87,32 +99,24 @@ class RowAdam:
         self.embeddings[tokens] -= size * mean / (square.sqrt() + self.epsilon)
 
 
-def step_loss(model, rows, offsets, bands, places, correction, is_shared, targets, weights, use_bfloat16):
+def step_loss(model, rows, learns, places, log_inclusion, targets, weights, is_answer):
     """(training loss, loss of the answer tokens alone); `places` says which of the `rows` each token is."""
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16):
-        shift = F.one_hot(bands, len(BAND_LIMITS) + 1).to(rows.dtype) @ band_offsets(offsets)
-        inputs = F.embedding(places, rows + shift)
-        hidden = model.transformer(inputs_embeds=inputs, use_cache=False).last_hidden_state[:, :-1]
-        outputs = torch.where(is_shared[:, None], rows.detach(), rows) + shift
-        logits = hidden.reshape(-1, WIDTH) @ outputs.T
-    losses = F.cross_entropy(logits.float() - correction, targets, ignore_index=IGNORED, reduction="none")
-    is_answer = (weights > 1).float()
+    hidden = model.transformer(inputs_embeds=F.embedding(places, rows), use_cache=False).last_hidden_state
+    outputs = torch.where(learns[:, None], rows, rows.detach())
+    logits = hidden[:, :-1].reshape(-1, WIDTH) @ outputs.T
+    losses = F.cross_entropy(logits - log_inclusion, targets, ignore_index=IGNORED, reduction="none")
     answers = (losses * is_answer).sum().detach() / is_answer.sum().clamp(min=1)
     return (losses * weights).sum() / weights.sum(), answers
 
 
-def rate_at(step, steps, cool_down_at):
-    """Share of the full learning rate: a short warm-up, then a half cosine down to a twentieth; if ended early, a
-    straight line from `cool_down_at` on, down to a twentieth of the rate there.
-    """
-    place = min(step, cool_down_at)
-    share = min(1, (place + 1) / WARM_UP) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * place / steps)))
-    return share * (1 - 0.95 * (step - place) / COOL_DOWN)
+def rate_at(step, steps):
+    """Share of the full learning rate: a short warm-up, then half a cosine down to a fiftieth."""
+    return min(1, (step + 1) / WARM_UP) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 @torch.no_grad()
 def validation_loss(model, corpus, name, rows_at_once=4):
-    """Mean loss over the whole vocabulary, in float32."""
+    """Mean loss over the whole vocabulary."""
     total, count = 0.0, 0
     rows = corpus.rows[name][corpus.validation[name]].astype("int64")
     for start in range(0, len(rows), rows_at_once):
@@ -124,11 +128,10 @@ def validation_loss(model, corpus, name, rows_at_once=4):
     return total / count
 
 
-def export_model(model, offsets, bands, folder):
-    """The model as everybody else reads it: offsets added in, float16."""
+def export_model(model, folder):
+    """The model as everybody else reads it: float16."""
     copy = GPT2LMHeadModel(model.config)
     copy.load_state_dict(model.state_dict())
-    copy.transformer.wte.weight.data = with_offsets(copy.transformer.wte.weight.data, offsets.data, bands)
     copy.half().save_pretrained(folder)
     return copy.float()
 
@@ -143,91 +146,128 @@ def save_whole(state, path):
     os.replace(temporary, path)
 
 
+class Training:
+    """Everything that a step changes, and how to write it down and take it up again."""
+
+    def __init__(self, arguments, corpus):
+        self.arguments, self.corpus = arguments, corpus
+        counts = torch.tensor(corpus.expected_counts(arguments.steps), dtype=torch.float32)
+        self.model = build_model(read_tokens(), counts, arguments.seed)
+        self.sampler = Sampler(counts, (NATURAL_ROWS + SYNTHETIC_ROWS) * 255, arguments.seed)
+        self.muon = Muon(block_matrices(self.model))
+        self.embeddings = self.model.transformer.wte.weight.requires_grad_(False)
+        self.row_adam = RowAdam(self.embeddings)
+        elsewhere = {id(weight) for group in self.muon.groups for weight in group}
+        trained = [weight for weight in self.model.parameters() if weight.requires_grad]
+        self.trained = trained
+        others = [weight for weight in trained if id(weight) not in elsewhere]
+        self.adam = torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0)
+        self.loss_of = torch.compile(step_loss) if arguments.compile else step_loss
+        self.done, self.history, self.sums = 0, [], [0.0, 0.0]
+
+    def settings(self):
+        return {"steps": self.arguments.steps, "seed": self.arguments.seed, "corpus": self.corpus.digest()}
+
+    def state(self):
+        return {
+            **self.settings(), "done": self.done, "history": self.history, "sums": self.sums,
+            "model": self.model.state_dict(), "adam": self.adam.state_dict(), "muon": self.muon.momentum,
+            "row_adam": (self.row_adam.mean, self.row_adam.square),
+        }
+
+    def take_up(self, path):
+        state = torch.load(path)
+        found = {name: state[name] for name in self.settings()}
+        if found != self.settings():
+            raise SystemExit(f"{path}: begun with {found}, asked for {self.settings()}")
+        self.model.load_state_dict(state["model"])
+        self.adam.load_state_dict(state["adam"])
+        self.muon.momentum = state["muon"]
+        self.row_adam.mean, self.row_adam.square = state["row_adam"]
+        self.done, self.history, self.sums = state["done"], state["history"], state["sums"]
+
+    def step(self):
+        ids, marks = self.corpus.batch(self.done)
+        targets = torch.tensor(targets_of(ids)).reshape(-1)
+        is_met = (targets != IGNORED).float()
+        is_answer = torch.tensor(marks[:, 1:], dtype=torch.float32).reshape(-1) * is_met
+        weights = is_met + (ANSWER_WEIGHT - 1) * is_answer
+        tokens, own, log_inclusion, places = self.sampler.draw(torch.tensor(ids), self.done)
+        rows = F.pad(self.embeddings[tokens], (0, 0, 0, len(log_inclusion) - len(tokens))).requires_grad_(True)
+        learns = torch.arange(len(log_inclusion)) < own
+        target_places = torch.where(targets == IGNORED, targets, places[:, 1:].reshape(-1))
+        loss, answers = self.loss_of(
+            self.model, rows, learns, places, log_inclusion, target_places, weights, is_answer)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([*self.trained, rows], 1.0)
+        share = rate_at(self.done, self.arguments.steps)
+        for group in self.adam.param_groups:
+            group["lr"] = ADAM_RATE * share
+        self.muon.step(MUON_RATE * share)
+        self.adam.step()
+        self.adam.zero_grad()
+        self.row_adam.step(tokens[:own], rows.grad[:own], ADAM_RATE * share, self.done)
+        self.done += 1
+        self.sums = [self.sums[0] + loss.item(), self.sums[1] + answers.item()]
+        return ids.size
+
+
 def train(arguments):
     torch.set_num_threads(arguments.threads)
     folder = BUILD / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     corpus = Corpus(NATURAL_ROWS, SYNTHETIC_ROWS, arguments.seed)
-    counts = torch.tensor(corpus.expected_counts(BAND_STEPS), dtype=torch.float32)
-    bands = frequency_bands(counts)
-    print("tokens in each frequency band, never met first:", torch.bincount(bands).tolist(), flush=True)
-    model = build_model(read_vocabulary(), arguments.seed)
-    offsets = torch.nn.Parameter(torch.zeros(len(BAND_LIMITS), WIDTH))
-    muon = Muon(block_matrices(model))
-    embeddings = model.transformer.wte.weight.requires_grad_(False)
-    row_adam = RowAdam(embeddings)
-    elsewhere = {id(weight) for group in muon.groups for weight in group} | {id(embeddings)}
-    others = [weight for weight in model.parameters() if id(weight) not in elsewhere] + [offsets]
-    adam = torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0)
-    history, first_step = [], 0
+    training = Training(arguments, corpus)
     if checkpoint.exists():
-        state = torch.load(checkpoint)
-        is_other = state["steps"] != arguments.steps and not arguments.new_length
-        if is_other or state["seed"] != arguments.seed:
-            raise SystemExit(f"{checkpoint} is of a run with {state['steps']} steps and seed {state['seed']}")
-        model.load_state_dict(state["model"])
-        offsets.data.copy_(state["offsets"])
-        adam.load_state_dict(state["adam"])
-        row_adam.mean, row_adam.square = state["row_adam"]
-        muon.momentum = state["muon"]
-        history, first_step = state["history"], state["step"]
-        print(f"going on at step {first_step}", flush=True)
+        training.take_up(checkpoint)
+        print(f"going on at step {training.done}", flush=True)
+    last, first, started = min(arguments.steps, arguments.stop_after), training.done, time.time()
+    asked_to_stop = catch_signals()
+    while training.done < last:
+        if asked_to_stop:
+            save(training, folder)
+            break
+        size = training.step()
+        if training.done % arguments.every == 0:
+            training.history.append([training.done, *(total / arguments.every for total in training.sums)])
+            training.sums = [0.0, 0.0]
+            report_progress(training.history[-1], arguments.steps, (training.done - first, started, size))
+        if training.done % arguments.checkpoint_every == 0 or training.done == last:
+            save(training, folder)
+    if training.done == arguments.steps:
+        write_report(training, folder)
 
-    sampler = Sampler(counts, bands, (NATURAL_ROWS + SYNTHETIC_ROWS) * 255, arguments.seed)
-    loss_of = torch.compile(step_loss) if arguments.compile else step_loss
-    started, sums = time.time(), [0.0, 0.0]
-    last_step = min(arguments.steps, arguments.cool_down_at + COOL_DOWN)
-    for step in range(first_step, last_step):
-        ids, marks = corpus.batch(step)
-        targets = torch.tensor(targets_of(ids)).reshape(-1)
-        weights = torch.tensor(1 + (arguments.answer_weight - 1) * marks[:, 1:], dtype=torch.float32).reshape(-1)
-        weights = weights * (targets != IGNORED)
-        tokens, correction, is_shared, places = sampler.draw(torch.tensor(ids), step)
-        padding = len(correction) - len(tokens)
-        rows = F.pad(embeddings[tokens], (0, 0, 0, padding)).requires_grad_(True)
-        row_bands = F.pad(bands[tokens], (0, padding), value=len(BAND_LIMITS))
-        target_places = torch.where(targets == IGNORED, targets, places[:, 1:].reshape(-1))
-        loss, answer_loss = loss_of(
-            model, rows, offsets, row_bands, places, correction, is_shared, target_places, weights,
-            arguments.bfloat16,
-        )
-        loss.backward()
-        trained = [weight for weight in model.parameters() if weight.requires_grad]
-        torch.nn.utils.clip_grad_norm_([*trained, offsets, rows], 1.0)
-        share = rate_at(step, arguments.steps, arguments.cool_down_at)
-        for group in adam.param_groups:
-            group["lr"] = ADAM_RATE * share
-        muon.step(MUON_RATE * share)
-        adam.step()
-        adam.zero_grad()
-        learns = (~is_shared[: len(tokens)]).nonzero()[:, 0]
-        row_adam.step(tokens[learns], rows.grad[learns], ADAM_RATE * share, step)
-        sums = [sums[0] + loss.item(), sums[1] + answer_loss.item()]
-        done = step + 1
-        if done % arguments.every == 0:
-            history.append([done, sums[0] / arguments.every, sums[1] / arguments.every])
-            speed = (done - first_step) / (time.time() - started)
-            left = (last_step - done) / speed / 60
-            print(
-                f"step {done}/{last_step} loss {history[-1][1]:.3f} answers {history[-1][2]:.3f} "
-                f"{speed * ids.size:.0f} tokens/s, {left:.1f} min left", flush=True,
-            )
-            sums = [0.0, 0.0]
-        if done % arguments.checkpoint_every == 0 or done == last_step:
-            state = {"steps": arguments.steps, "seed": arguments.seed, "step": done, "history": history}
-            state.update(model=model.state_dict(), offsets=offsets.data, adam=adam.state_dict())
-            state.update(muon=muon.momentum, row_adam=(row_adam.mean, row_adam.square))
-            save_whole(state, checkpoint)
-            export_model(model, offsets, bands, folder / "model")
-            if done >= arguments.stop_after:
-                return
 
-    final = export_model(model, offsets, bands, folder / "model")
-    report = {"steps": last_step, "seed": arguments.seed, "tokens": last_step * 8 * 256, "curve": history}
+def catch_signals():
+    """A list that is no longer empty once somebody wants the training to stop."""
+    asked = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, frame: asked.append(received))
+    return asked
+
+
+def save(training, folder):
+    save_whole(training.state(), folder / "checkpoint.pt")
+    export_model(training.model, folder / "model")
+
+
+def report_progress(entry, steps, pace):
+    done, loss, answers = entry
+    since, started, size = pace
+    speed = since / (time.time() - started)
+    left = (steps - done) / speed / 60
+    print(f"step {done}/{steps} loss {loss:.3f} answers {answers:.3f} {speed * size:.0f} tokens/s, "
+          f"{left:.1f} min left", flush=True)
+
+
+def write_report(training, folder):
+    arguments, corpus = training.arguments, training.corpus
+    final = export_model(training.model, folder / "model")
+    report = {**training.settings(), "tokens": arguments.steps * 8 * 256, "curve": training.history}
     for name in corpus.rows:
         report[f"validation loss, {name}"] = validation_loss(final, corpus, name)
-    report["never met"] = int((bands == 0).sum())
+    report["never met"] = int((torch.tensor(corpus.expected_counts(arguments.steps)) == 0).sum())
     (folder / "training.json").write_text(json.dumps(report, indent=1) + "\n")
     print({key: value for key, value in report.items() if key != "curve"}, flush=True)
 
@@ -235,15 +275,11 @@ def train(arguments):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", default="run", help="folder below build/")
-    parser.add_argument("--steps", type=int, default=6000, help="batches of 8 rows of 256 tokens")
-    parser.add_argument("--answer-weight", type=float, default=2, help="how much an answer token counts")
-    parser.add_argument("--cool-down-at", type=int, default=10**9, help="end early, 400 steps after this one")
-    parser.add_argument("--new-length", action="store_true", help="go on with other --steps than begun with")
+    parser.add_argument("--steps", type=int, required=True, help="batches of 8 rows of 256 tokens")
     parser.add_argument("--stop-after", type=int, default=10**9, help="stop after this step; go on later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=100, help="steps between progress lines")
-    parser.add_argument("--checkpoint-every", type=int, default=500)
+    parser.add_argument("--every", type=int, default=50, help="steps between progress lines")
+    parser.add_argument("--checkpoint-every", type=int, default=250)
     parser.add_argument("--no-compile", dest="compile", action="store_false")
-    parser.add_argument("--bfloat16", action="store_true", help="where the processor is fast at it")
     train(parser.parse_args())

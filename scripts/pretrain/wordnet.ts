@@ -20,11 +20,14 @@ const read = (file: string): string[] =>
 export function readSynsets(part: PartOfSpeech): Map<string, Synset> {
   const synsets = read(`data.${part}`)
     .filter((line) => /^\d{8} /.test(line))
-    .map(parseSynset);
+    .map((line) => parseSynset(line, LETTERS[part]));
   return new Map(synsets.map((synset) => [synset.offset, synset]));
 }
 
-function parseSynset(line: string): Synset {
+/** How pointers name the file that they point into. */
+const LETTERS: Readonly<Record<PartOfSpeech, string>> = { noun: 'n', verb: 'v', adj: 'a', adv: 'r' };
+
+function parseSynset(line: string, letter: string): Synset {
   const bar = line.indexOf(' | ');
   const fields = line.slice(0, bar).trim().split(' ');
   const wordCount = parseInt(fields[3], 16);
@@ -36,11 +39,19 @@ function parseSynset(line: string): Synset {
   const pointers: [string, string][] = [];
   for (let i = 0; i < Number(fields[start]); i++) {
     // A pointer to another part of speech would be looked up in the wrong file.
-    if (fields[start + 3 + 4 * i] === 'n')
+    if (fields[start + 3 + 4 * i] === letter)
       pointers.push([fields[start + 1 + 4 * i], fields[start + 2 + 4 * i]]);
   }
   return { offset: fields[0], words, gloss: line.slice(bar + 3).trim(), pointers };
 }
+
+/** The plain words of a part of speech. */
+export const readLemmas = (part: PartOfSpeech): Set<string> =>
+  new Set(
+    read(`index.${part}`)
+      .map((line) => line.slice(0, line.indexOf(' ')))
+      .filter((word) => /^[a-z]+$/.test(word)),
+  );
 
 /** How often each plain lower-case word was met in WordNet's tagged texts, commonest first. */
 export function readWordCounts(): Map<string, number> {

@@ -1,0 +1,124 @@
+/** Measures the embedded model and writes data/model/card.json and the table of data/model/README.md. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findModel, type Experiment } from '../../lib';
+import { projectFolder, sha256File } from '../../lib/files';
+import { cardTable, readCard, savePart, writeTable, type Card, type Part } from './card';
+import { measureNeighbours } from './neighbours';
+import { measureText } from './text';
+import { measurePicture, measureTuning } from './tuning';
+import { measureVocabulary } from './vocabulary';
+
+const USAGE = `npm run model-card [-- options]
+  --lists FOLDER     also tune on these six task lists, such as the paper's
+  --model FOLDER     default: embedded; the table goes to data/model/README.md only for that
+  --seeds 0,1,2      tuning seeds
+  --rates 0.001      learning rates of the picture; 0.001 is the paper's and always measured
+  --only PARTS       of vocabulary, neighbours, text, tuning; default: all
+  --workers N        tuning processes; default: one a core
+  --epochs N         instead of the paper's 50, and
+  --tasks A,B        some tasks only: a look in between, which the card does not keep
+What was measured before on the same weights is kept; tuning goes on where it was stopped.`;
+
+interface Options {
+  readonly model: string;
+  readonly lists: string | undefined;
+  readonly seeds: readonly number[];
+  readonly rates: readonly number[];
+  readonly only: readonly string[];
+  readonly workers: number | undefined;
+  /** What makes the tuning a look in between. */
+  readonly trial: Partial<Experiment>;
+}
+
+const PARTS = ['vocabulary', 'neighbours', 'text', 'tuning'];
+const PAPER_RATE = 1e-3;
+
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      lists: { type: 'string' }, model: { type: 'string' }, seeds: { type: 'string' }, rates: { type: 'string' },
+      only: { type: 'string' }, workers: { type: 'string' }, epochs: { type: 'string' }, tasks: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) return undefined;
+  const numbers = (name: 'seeds' | 'rates', fallback: number[]): number[] => {
+    const found = values[name]?.split(',').map(Number) ?? fallback;
+    if (found.some(Number.isNaN)) throw new Error(`--${name}: expected numbers, found ${values[name]}`);
+    return found;
+  };
+  const only = values.only?.split(',') ?? PARTS;
+  const unknown = only.find((part) => !PARTS.includes(part));
+  if (unknown !== undefined) throw new Error(`--only: expected some of ${PARTS.join(', ')}, found ${unknown}`);
+  return {
+    model: values.model === undefined ? 'embedded' : resolve(values.model),
+    lists: values.lists === undefined ? undefined : resolve(values.lists),
+    seeds: numbers('seeds', [0, 1, 2]), rates: numbers('rates', [PAPER_RATE]), only,
+    workers: values.workers === undefined ? undefined : Number(values.workers),
+    trial: {
+      ...(values.epochs === undefined ? {} : { epochs: Number(values.epochs) }),
+      ...(values.tasks === undefined ? {} : { tasks: values.tasks.split(',') }),
+    },
+  };
+}
+
+async function main(options: Options): Promise<void> {
+  const { model, only, trial } = options;
+  const isTrial = Object.keys(trial).length > 0;
+  const folder = findModel(model);
+  const cardFile = join(folder, 'card.json');
+  let card = readCard(cardFile, join(folder, 'model.safetensors'));
+  const keep = (name: string, part: Part): void => {
+    if (!isTrial) card = savePart(cardFile, card, name, part);
+    for (const bar of part.bars) {
+      console.log(`\n${bar.passes ? 'passes' : 'FAILS '}  ${bar.name}: ${bar.found}, asked ${bar.asked}`);
+    }
+  };
+  if (only.includes('vocabulary')) keep('vocabulary', await measureVocabulary(model));
+  if (only.includes('neighbours')) keep('neighbours', await measureNeighbours(model));
+  if (only.includes('text')) {
+    const part = await measureText(model);
+    if (part) keep('text', part);
+    else console.log('text: not measured, the corpus is not there (scripts/pretrain/README.md)');
+  }
+  if (only.includes('tuning')) await measureAllTuning(options, card, keep);
+  if (!isTrial) finish(card, model);
+}
+
+async function measureAllTuning(options: Options, card: Card, keep: (name: string, part: Part) => void): Promise<void> {
+  const { lists, seeds, rates, workers, trial } = options;
+  const common = { model: options.model, ...trial };
+  const trialName = Object.values(trial).flat();
+  const run = (...parts: (string | number)[]): string =>
+    ['card', card.model.slice(0, 8), ...parts, ...trialName].join('-');
+  const own = await measureTuning(run('own'), 'our lists', { ...common, seeds }, workers);
+  keep('tuning', own.part);
+  keep(`picture ${PAPER_RATE}`, measurePicture(own.grid));
+  if (lists !== undefined) {
+    const other = await measureTuning(run('other'), 'other lists', { ...common, seeds, data: lists }, workers);
+    keep('tuning of other lists', other.part);
+    keep(`picture of other lists ${PAPER_RATE}`, measurePicture(other.grid));
+  }
+  for (const learningRate of rates.filter((rate) => rate !== PAPER_RATE)) {
+    const { grid } = await measureTuning(
+      run('rate', learningRate), `rate ${learningRate}`, { ...common, seeds: [seeds[0]], learningRate }, workers);
+    keep(`picture ${learningRate}`, { ...measurePicture(grid), bars: [] });
+  }
+}
+
+function finish(card: Card, model: string): void {
+  console.log(`\n${cardTable(card)}\n`);
+  const shipped = join(projectFolder, 'data', 'model', 'model.safetensors');
+  if (model === 'embedded' && existsSync(shipped) && sha256File(shipped) === card.model) writeTable(card);
+}
+
+const options = readOptions();
+if (options === undefined) console.log(USAGE);
+else {
+  main(options).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}
