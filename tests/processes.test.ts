@@ -11,8 +11,8 @@ test('This process and its parent are alive, a number above all others is not.',
 });
 
 test('A process that has ended is not alive, though its parent has not taken notice.', { skip }, async () => {
-  // the shell becomes sleep, which never asks how its child ended
-  const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The shell becomes a sleep, which never asks how its child ended; the child outlives the shell.
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
     while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
