@@ -6,7 +6,7 @@
  *   data/runs/<name>/checkpoints/<group>.safetensors   what a group that is still training continues from
  *
  * Every file appears whole or not at all. A group (the runs that train in one step) is a function of the
- * configuration, so a resumed group does the same sums as an unbroken one.
+ * configuration and of its number of runs, so a resumed group does the same sums as an unbroken one.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, rmSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * A worker process: trains one group of runs after another, as training.ts hands them out, and saves each
+ * A worker process: trains one group of runs after another, as crew.ts hands them out, and saves each
  * epoch. Processes rather than threads inside operations: below a billion parameters two single-threaded
  * processes do far more than one with two threads.
  */
