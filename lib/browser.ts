@@ -62,7 +62,16 @@ export async function closeBrowser(): Promise<void> {
   if (started === undefined) return;
   keepAlive(started.browser, true);
   await started.browser.close().catch(() => undefined);
-  rmSync(started.profile, { recursive: true, force: true });
+  removeProfile(started.profile);
+}
+
+/** A browser that is on its way out may still write into its profile; what then stays in the temporary folder harms nobody. */
+function removeProfile(profile: string): void {
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  } catch {
+    // thrown from an exit or disconnect handler it would end a process whose work is done as a failure
+  }
 }
 
 /** Whether Node waits for the browser's process and pipes before it ends. */
@@ -228,7 +237,6 @@ async function launch(program: Program): Promise<Session> {
 async function launchOnce(path: string, flags: readonly string[], libraries?: string): Promise<Session> {
   const { launch: start } = await import('puppeteer-core');
   const profile = mkdtempSync(join(tmpdir(), 'soft-prompts-browser-'));
-  const remove = (): void => { rmSync(profile, { recursive: true, force: true, maxRetries: 2 }); };
   try {
     const browser = await start({
       executablePath: path,
@@ -244,17 +252,17 @@ async function launchOnce(path: string, flags: readonly string[], libraries?: st
     });
     const kill = (): void => {
       browser.process()?.kill('SIGKILL');
-      remove();
+      removeProfile(profile);
     };
     process.once('exit', kill);
     browser.once('disconnected', () => {
       session = undefined;
       process.removeListener('exit', kill);
-      remove();
+      removeProfile(profile);
     });
     return { browser, profile };
   } catch (error) {
-    remove();
+    removeProfile(profile);
     throw error;
   }
 }

@@ -155,7 +155,6 @@ test('A worker that is killed is replaced and its runs go on, after a stop too; 
     /training stopped; run it again to go on/));
   assert.equal(workers.length, 4, 'each of the two is replaced once');
   assert.ok(seen.some(({ note }) => /: going on from the last epoch after SIGKILL$/.test(note)));
-  assert.throws(() => readGrid(nameOf('broken')), /not trained to the end yet; run notebook 02-prompt-tuning/);
 
   const { progress } = await train('broken', { workers: 1 });
   assert.ok(progress[0].resumed >= 2 * 3 * 8, 'the finished epochs must count');
