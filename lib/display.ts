@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DataFrame } from 'danfojs-node';
 import { figureSvg } from './export';
+import { withSlider } from './figure-slider';
 import { scaleFigure } from './figure-style';
 import type { Figure } from './figure-style';
 import { toHtml, toLatex, toText } from './tables';
@@ -66,7 +67,7 @@ function textBundle(text: string, options: ShowOptions): Bundle {
 /** A figure as Plotly JSON and, where a browser can draw it, SVG. */
 async function figureBundle(figure: Figure, options: ShowOptions): Promise<Bundle> {
   const scale = options.scale ?? 1.25;
-  const { data, layout } = scaleFigure(figure, scale);
+  const { data, layout } = scaleFigure(withSlider(figure), scale);
   const bundle = {
     'application/vnd.plotly.v1+json': { data, layout, config: { displaylogo: false } },
     'text/plain': figureText(figure, options),

@@ -5,6 +5,7 @@
  * Everything is summed in double precision; meant for up to a few thousand points.
  */
 import { pointAt, selectPoints, type Points } from './points';
+import { spreadOf, type Spread } from './spread';
 
 /**
  * How a statistic is computed: `published` as the paper's authors did, `corrected` as it should be.
@@ -36,6 +37,9 @@ export interface GroupMean {
 /** A point's group: the values of the labels it is grouped by, and the mean of the group. */
 export type LabelledMean<L, K extends keyof L> = Pick<L, K> & GroupMean;
 
+/** A bar of figures 3 and 5: mean over the seeds of the group's mean distance, and how far the seeds differ. */
+export type SeedMean<K extends keyof GridLabel> = LabelledMean<GridLabel, K> & Spread;
+
 /** What figures 3 and 5 need to know of a prompt vector: a PromptLabel has it all. */
 interface GridLabel {
   readonly task: string;
@@ -47,11 +51,11 @@ interface GridLabel {
 /** The three panels of figures 3 and 5. */
 export interface ComparisonGroups {
   /** one mean for each (task, word): how far the positions of a prompt lie from each other */
-  readonly betweenPositions: readonly LabelledMean<GridLabel, 'task' | 'word'>[];
+  readonly betweenPositions: readonly SeedMean<'task' | 'word'>[];
   /** one mean for each (word, position): how far the tasks lie from each other */
-  readonly betweenTasks: readonly LabelledMean<GridLabel, 'word' | 'position'>[];
+  readonly betweenTasks: readonly SeedMean<'word' | 'position'>[];
   /** one mean for each (task, position): how far the init words lie from each other */
-  readonly betweenWords: readonly LabelledMean<GridLabel, 'task' | 'position'>[];
+  readonly betweenWords: readonly SeedMean<'task' | 'position'>[];
 }
 
 /**
@@ -138,21 +142,21 @@ export function groupRows<L extends object, K extends keyof L>(
 
 /**
  * The groups of figures 3 (cosine) and 5 (Euclidean). Exactly one label varies within a group: where there
- * are several seeds, each seed makes its own group, and the bar is the mean over the seeds: NaN in the
- * corrected convention where a seed's group is a single point.
+ * are several seeds, each seed makes its own group, and the bar is the mean over the seeds, with their standard
+ * deviation: NaN in the corrected convention where a seed's group is a single point.
  */
 export function comparisonGroups(
   distances: DistanceMatrix,
   labels: readonly GridLabel[],
   convention: Convention,
 ): ComparisonGroups {
-  const bars = <K extends 'task' | 'word' | 'position'>(keys: readonly K[]): LabelledMean<GridLabel, K>[] => {
+  const bars = <K extends 'task' | 'word' | 'position'>(keys: readonly K[]): SeedMean<K>[] => {
     const perSeed = groupMeans(distances, labels, [...keys, 'seed' as const], convention);
     return groupRows(perSeed as readonly (Pick<GridLabel, K> & GroupMean)[], keys).map(({ group, rows }) => ({
       ...group,
       points: rows.reduce((sum, row) => sum + perSeed[row].points, 0),
-      mean: rows.reduce((sum, row) => sum + perSeed[row].mean, 0) / rows.length,
-    })) as LabelledMean<GridLabel, K>[];
+      ...spreadOf(rows.map((row) => perSeed[row].mean)),
+    })) as SeedMean<K>[];
   };
   return {
     betweenPositions: bars(['task', 'word']),

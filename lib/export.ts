@@ -13,7 +13,7 @@ import { closeBrowser, withBrowser } from './browser';
 import { columnWidth } from './figure-style';
 import type { ColumnCount, Figure } from './figure-style';
 import { projectFolder, writeFileAtomic } from './files';
-import { toCsv, toLatex, toMarkdown } from './tables';
+import { escapeHtml, toCsv, toLatex, toMarkdown, unescapeHtml } from './tables';
 import type { TableOptions } from './tables';
 
 export { closeBrowser };
@@ -24,6 +24,8 @@ export interface ExportOptions {
 }
 
 export interface FigureExportOptions extends ExportOptions {
+  /** one sentence; goes into the SVG as its description, from where the page of all figures takes it */
+  readonly caption?: string;
   /** 1 = 88 mm, 2 = 180 mm wide; default as the figure was made */
   readonly columns?: ColumnCount;
   /** CSS pixels, 96 an inch; default as the figure was made */
@@ -50,7 +52,7 @@ export async function exportFigure(
   const sized = resizeFigure(figure, options);
   const svg = await figureSvg(sized);
   const { pdf, png } = await printSvg(svg, size(sized));
-  writeFileAtomic(`${base}.svg`, withFont(svg));
+  writeFileAtomic(`${base}.svg`, withFont(withCaption(svg, options.caption)));
   writeFileAtomic(`${base}.pdf`, withoutDates(pdf));
   writeFileAtomic(`${base}.png`, withResolution(png));
   return [`${base}.svg`, `${base}.pdf`, `${base}.png`];
@@ -170,6 +172,17 @@ function withFont(svg: string): string {
   const latin = /^[\n -\u00ff\u2013\u2014\u2018-\u201d\u2026\u2212]*$/.test(svg);
   const face = fontFace(latin ? 'web-latin/Inter-Regular-subset.woff2' : 'web/Inter-Regular.woff2');
   return svg.replace(/<svg[^>]*>/, (start) => `${start}<style>${face}</style>`);
+}
+
+function withCaption(svg: string, caption: string | undefined): string {
+  if (caption === undefined) return svg;
+  return svg.replace(/<svg[^>]*>/, (start) => `${start}<desc>${escapeHtml(caption)}</desc>`);
+}
+
+/** The caption of an exported SVG; undefined where it has none. */
+export function svgCaption(svg: string): string | undefined {
+  const written = /^<svg[^>]*>(?:<style>[^<]*<\/style>)?<desc>([^<]*)<\/desc>/.exec(svg)?.[1];
+  return written === undefined ? undefined : unescapeHtml(written);
 }
 
 /**

@@ -13,6 +13,25 @@ export interface PlotlyObject {
 export interface Figure {
   readonly data: readonly PlotlyObject[];
   readonly layout: PlotlyObject;
+  /** only on screen; print shows the figure as it is without */
+  readonly slider?: FigureSlider;
+}
+
+/** A slider that changes a figure in the browser, without a kernel. */
+export interface FigureSlider {
+  /** before the step's label, such as 'ε = ' */
+  readonly prefix: string;
+  /** the step that the figure begins with */
+  readonly active: number;
+  readonly steps: readonly SliderStep[];
+}
+
+/** What one position of a slider sets, by Plotly's attribute strings such as 'annotations[0].text'. */
+export interface SliderStep {
+  readonly label: string;
+  /** one value a trace */
+  readonly traces: Readonly<Record<string, readonly unknown[]>>;
+  readonly layout: PlotlyObject;
 }
 
 /** Width in journal columns: 1 = 88 mm, 2 = 180 mm. */
@@ -205,7 +224,8 @@ export function legendBelow(height: number, margins: Margins, rows: number, x = 
     orientation: 'h', x, xanchor: 'center', xref: 'paper',
     y: -(margins.bottom - legendHeight(rows)) / plot, yanchor: 'top', yref: 'paper',
     font: { size: fontPoints(8) }, bgcolor: 'rgba(255,255,255,0)', traceorder: 'normal',
-    groupclick: 'toggleitem',
+    // A click isolates, a double click hides or shows.
+    groupclick: 'toggleitem', itemclick: 'toggleothers', itemdoubleclick: 'toggle',
   };
 }
 
@@ -218,6 +238,17 @@ export function panelDomains(weights: readonly number[], gap: number): [number, 
     const domain: [number, number] = [start, start + (weight / total) * room];
     start = domain[1] + gap;
     return domain;
+  });
+}
+
+/** Traces of one name share a legend entry: only the first shows it; those that want none keep none. */
+export function showEachNameOnce(traces: readonly PlotlyObject[]): PlotlyObject[] {
+  const seen = new Set<unknown>();
+  return traces.map((trace) => {
+    if (trace.showlegend === false) return trace;
+    const first = !seen.has(trace.name);
+    seen.add(trace.name);
+    return { ...trace, showlegend: first };
   });
 }
 

@@ -1,20 +1,20 @@
 /**
- * The paper's figures as Plotly figures: pure functions from plain data, SVG traces only.
+ * The paper's figures 1 and 2 as Plotly figures: pure functions from plain data, SVG traces only.
  *
  * Tasks and words keep the order in which they first appear in the data.
  */
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow,
-  legendHeight, orderedColor, ORDERED_BLUES, panelDomains, panelTitle, plotlyText, round, seriesStyle,
-  taskShortTitle, taskTitle, TEXT_COLOR, VIRIDIS_6,
+  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, legendBelow, legendHeight,
+  panelDomains, panelTitle, plotlyText, round, seriesStyle, showEachNameOnce, taskTitle,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
+import { spreadOf, type Spread } from './spread';
 
 /** One run's metric after every epoch. */
 export interface LearningCurve {
   readonly task: string;
   readonly word: string;
-  /** runs of other seeds are averaged into one line */
+  /** runs of other seeds are averaged into one line, with a band of ± 1 standard deviation */
   readonly seed?: number;
   /** [epoch], the first is after epoch 1 */
   readonly values: readonly number[];
@@ -51,34 +51,63 @@ export function learningCurves(curves: readonly LearningCurve[], options: Learni
   };
   const data = tasks.flatMap((task, panel) => words.flatMap((word, i) => {
     const own = curves.filter((curve) => curve.task === task && curve.word === word);
-    return own.length === 0 ? [] : [curveTrace(own, word, panel, i, words.length, options.measure)];
+    if (own.length === 0) return [];
+    const spreads = epochSpreads(own);
+    const style = seriesStyle(i, words.length);
+    const place = { legendgroup: word, xaxis: axisName('x', panel), yaxis: axisName('y', panel) };
+    return [
+      ...seedBands(spreads, style.color, own.length, options).map((band) => ({ ...band, ...place })),
+      { ...curveTrace(spreads, word, style, own.length, options.measure), ...place },
+    ];
   }));
   return { data: showEachNameOnce(data), layout };
 }
 
+/** Mean over the seeds after every epoch, over those that know it; NaN where none does. */
+function epochSpreads(curves: readonly LearningCurve[]): Spread[] {
+  const epochs = Math.max(...curves.map((curve) => curve.values.length));
+  return Array.from({ length: epochs }, (_, epoch) => (
+    spreadOf(curves.map((curve) => curve.values[epoch]).filter((value) => Number.isFinite(value)))));
+}
+
 function curveTrace(
-  curves: readonly LearningCurve[], word: string, panel: number, index: number, count: number,
+  spreads: readonly Spread[], word: string, style: ReturnType<typeof seriesStyle>, seeds: number,
   measure: string,
 ): PlotlyObject {
-  const style = seriesStyle(index, count);
-  const epochs = Math.max(...curves.map((curve) => curve.values.length));
-  const y = Array.from({ length: epochs }, (_, epoch) => {
-    const known = curves.map((curve) => curve.values[epoch]).filter((value) => Number.isFinite(value));
-    return known.length === 0 ? null : round(known.reduce((sum, value) => sum + value, 0) / known.length);
-  });
+  const several = seeds > 1 ? ` ± %{customdata} (SD, ${seeds} seeds)` : '';
   return {
     type: 'scatter',
     mode: 'lines+markers',
     name: plotlyText(word),
-    legendgroup: word,
-    x: y.map((_, epoch) => epoch + 1),
-    y,
-    xaxis: axisName('x', panel),
-    yaxis: axisName('y', panel),
+    x: spreads.map((_, epoch) => epoch + 1),
+    y: spreads.map(({ mean }) => (Number.isFinite(mean) ? round(mean) : null)),
+    ...(seeds > 1 ? { customdata: spreads.map(({ deviation }) => deviation.toFixed(3)) } : {}),
     line: { color: style.color, width: 1.2, dash: style.dash },
     marker: { color: style.color, symbol: style.marker, size: 4.5, maxdisplayed: 6 },
-    hovertemplate: `${plotlyText(word)}, epoch %{x}: ${measure} %{y:.3f}<extra></extra>`,
+    hovertemplate: `${plotlyText(word)}, epoch %{x}: ${measure} %{y:.3f}${several}<extra></extra>`,
   };
+}
+
+/**
+ * Mean ± 1 standard deviation over the seeds as a shaded outline; none for a single seed. On a logarithmic axis
+ * a band that would reach 0 ends at a tenth of its mean.
+ */
+function seedBands(
+  spreads: readonly Spread[], color: string, seeds: number, options: LearningCurveOptions,
+): PlotlyObject[] {
+  const known = spreads.map((spread, i) => ({ ...spread, epoch: i + 1 }))
+    .filter(({ deviation }) => Number.isFinite(deviation));
+  if (seeds < 2 || known.length === 0) return [];
+  const least = (mean: number): number => (
+    options.logarithmic === true && options.measure === 'loss' ? mean / 10 : -Infinity);
+  const upper = known.map(({ mean, deviation }) => round(mean + deviation));
+  const lower = known.map(({ mean, deviation }) => round(Math.max(mean - deviation, least(mean))));
+  const epochs = known.map(({ epoch }) => epoch);
+  return [{
+    type: 'scatter', mode: 'lines', name: 'seeds', showlegend: false, hoverinfo: 'skip',
+    x: [...epochs, ...[...epochs].reverse()], y: [...upper, ...lower.reverse()],
+    fill: 'toself', fillcolor: `${color}33`, line: { width: 0, color },
+  }];
 }
 
 function curveAxes(
@@ -105,158 +134,4 @@ function curveAxes(
     });
   }
   return axes;
-}
-
-/** Mean distance of one group of prompt vectors; of task, word and position the two that name the group. */
-export interface GroupDistance {
-  readonly task?: string;
-  readonly word?: string;
-  readonly position?: number;
-  readonly mean: number;
-}
-
-/** What figures 3 and 5 show. */
-export interface GroupDistances {
-  /** each (task, word): between token positions */
-  readonly betweenPositions: readonly GroupDistance[];
-  /** each (word, position): between tasks */
-  readonly betweenTasks: readonly GroupDistance[];
-  /** each (task, position): between initial words */
-  readonly betweenWords: readonly GroupDistance[];
-  /** between random vocabulary tokens: the dashed line */
-  readonly vocabulary: number;
-  /** how many tokens the dashed line stands for; default 100 */
-  readonly vocabularySize?: number;
-}
-
-export interface GroupDistanceOptions {
-  readonly measure: 'cosine' | 'euclidean';
-  /** y range; default 0–1 (cosine) or from 0 (euclidean) */
-  readonly range?: readonly [number, number];
-  readonly height?: number;
-}
-
-/** Paper, figures 3 and 5: mean distances between positions, between tasks and between words. */
-export function groupDistanceBars(distances: GroupDistances, options: GroupDistanceOptions): Figure {
-  const panels = [
-    barPanel('Between positions', distances.betweenPositions, 'word', 'task'),
-    barPanel('Between tasks', distances.betweenTasks, 'word', 'position'),
-    barPanel('Between words', distances.betweenWords, 'task', 'position'),
-  ];
-  const weights = panels.map((panel) => Math.max(4, panel.groups.length * (panel.colors.length + 1.2)));
-  const domains = panelDomains(weights, 0.035);
-  const top = 1.12 * Math.max(distances.vocabulary, ...panels.flatMap((panel) => panel.values));
-  const range = options.range ?? [0, options.measure === 'cosine' ? Math.max(1, top) : top];
-  const height = options.height ?? 300;
-  const margins = { left: 50, right: 8, top: 22, bottom: 54 + legendHeight(3) };
-  const layout: Record<string, unknown> = {
-    ...baseLayout(columnWidth(2), height, margins),
-    barmode: 'group', bargap: 0.18, bargroupgap: 0,
-    annotations: [
-      ...panels.map(({ title }, i) => panelTitle(title, i)),
-      vocabularyLabel(distances, panels[0].values),
-    ],
-    shapes: panels.map((_, i) => dashedLine(i, distances.vocabulary)),
-    legend: {
-      ...legendBelow(height, margins, 3, (domains[0][0] + domains[0][1]) / 2),
-      traceorder: 'grouped', tracegroupgap: 0,
-    },
-    legend2: {
-      ...legendBelow(height, margins, 3, (domains[1][0] + domains[2][1]) / 2), groupclick: 'togglegroup',
-      title: { text: 'position ', side: 'left', font: { size: fontPoints(8) } },
-    },
-  };
-  panels.forEach((_, i) => Object.assign(layout, barAxes(i, domains[i], range, options.measure)));
-  const data = panels.flatMap((panel, i) => barTraces(panel, i));
-  return { data: showEachNameOnce(data), layout };
-}
-
-type GroupKey = 'task' | 'word' | 'position';
-
-interface BarPanel {
-  readonly title: string;
-  readonly groups: readonly string[];
-  readonly colors: readonly string[];
-  readonly colorKey: GroupKey;
-  readonly values: readonly number[];
-  value(group: string, color: string): number | null;
-}
-
-function barPanel(
-  title: string, rows: readonly GroupDistance[], groupKey: GroupKey, colorKey: GroupKey,
-): BarPanel {
-  const table = new Map(rows.map((row) => [`${String(row[groupKey])}\n${String(row[colorKey])}`, row.mean]));
-  return {
-    title,
-    groups: distinct(rows.map((row) => String(row[groupKey]))),
-    colors: distinct(rows.map((row) => String(row[colorKey]))),
-    colorKey,
-    values: rows.map((row) => row.mean).filter(Number.isFinite),
-    value: (group, color) => table.get(`${group}\n${color}`) ?? null,
-  };
-}
-
-function barTraces(panel: BarPanel, index: number): PlotlyObject[] {
-  return panel.colors.map((color, i) => {
-    const byTask = panel.colorKey === 'task';
-    const name = byTask ? plotlyText(taskTitle(color)) : String(Number(color) + 1);
-    const fill = orderedColor(byTask ? VIRIDIS_6 : ORDERED_BLUES, i, panel.colors.length);
-    return {
-      type: 'bar',
-      name,
-      ...(byTask ? { legendgroup: String(Math.floor(i / 3)) } : { legend: 'legend2', legendgroup: name }),
-      x: panel.groups.map((group) => plotlyText(taskShortTitle(group))),
-      y: panel.groups.map((group) => panel.value(group, color)),
-      xaxis: axisName('x', index),
-      yaxis: axisName('y', index),
-      marker: { color: fill, line: { color: '#ffffff', width: 0.3 } },
-      hovertemplate: `%{x}, ${byTask ? name : `position ${name}`}: %{y:.3f}<extra></extra>`,
-    };
-  });
-}
-
-function barAxes(
-  panel: number, domain: readonly number[], range: readonly number[], measure: 'cosine' | 'euclidean',
-): PlotlyObject {
-  const title = measure === 'cosine' ? 'mean cosine distance (0–2)' : 'mean Euclidean distance';
-  return {
-    [axisKey('x', panel)]: axis({
-      domain, anchor: axisName('y', panel), tickangle: -60, type: 'category', showgrid: false,
-      automargin: false,
-    }),
-    [axisKey('y', panel)]: axis({
-      anchor: axisName('x', panel), range, showticklabels: panel === 0,
-      ...(measure === 'cosine' ? { dtick: 0.25 } : {}),
-      ...(panel === 0 ? { title: axisTitle(title) } : { matches: 'y' }),
-    }),
-  };
-}
-
-function dashedLine(panel: number, y: number): PlotlyObject {
-  return {
-    type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel),
-    x0: 0, x1: 1, y0: y, y1: y,
-    line: { color: TEXT_COLOR, width: 1, dash: '4px,3px' },
-  };
-}
-
-/** The dashed line's label in the first panel: on the line, or above the bars where they reach over it. */
-function vocabularyLabel(distances: GroupDistances, bars: readonly number[]): PlotlyObject {
-  const line = `${distances.vocabularySize ?? 100} random tokens: ${distances.vocabulary.toFixed(2)}`;
-  const highest = Math.max(distances.vocabulary, ...bars);
-  return {
-    text: highest > distances.vocabulary ? `dashed: ${line}` : line,
-    xref: 'x domain', yref: 'y', x: 1, y: highest, xanchor: 'right', yanchor: 'bottom', yshift: 1,
-    showarrow: false, font: { size: fontPoints(7.5) },
-  };
-}
-
-/** Traces of one name share a legend entry: only the first shows it. */
-function showEachNameOnce(traces: readonly PlotlyObject[]): PlotlyObject[] {
-  const seen = new Set<unknown>();
-  return traces.map((trace) => {
-    const first = !seen.has(trace.name);
-    seen.add(trace.name);
-    return { ...trace, showlegend: first };
-  });
 }

@@ -124,6 +124,33 @@ export function neighbourhoodCounts(
 }
 
 /**
+ * The `count` pool rows nearest to each query, nearest first (equal distances: lower row first), whatever their
+ * distance: [query, count], fewer where the pool has fewer. Conditions as for findNeighbours.
+ */
+export function nearestRows(
+  queries: Points,
+  pool: Points,
+  count: number,
+  options: Omit<NeighbourOptions, 'epsilon'> = {},
+): number[][] {
+  if (!Number.isInteger(count) || count < 1) throw new Error(`count: ${count}, expected a whole number above 0`);
+  const found = Array.from({ length: queries.count }, (): Found => ({ rows: [], distances: [] }));
+  scanPool(queries, pool, options, (query, poolRow, exactDistance) => {
+    const { rows, distances } = found[query];
+    const distance = exactDistance(query, poolRow);
+    let place = distances.length;
+    while (place > 0 && distance < distances[place - 1]) place--;
+    if (place < count) {
+      rows.splice(place, 0, poolRow);
+      distances.splice(place, 0, distance);
+      rows.length = distances.length = Math.min(count, rows.length);
+    }
+    return rows.length < count ? 2 : distances[count - 1];
+  });
+  return found.map(({ rows }) => rows);
+}
+
+/**
  * Called for a pool row that may matter; returns the cosine distance beyond which rows no longer matter for
  * this query.
  * @param estimate cosine distance in single precision, at most cosineMargin off

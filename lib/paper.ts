@@ -6,6 +6,9 @@
  * (see Convention in distances.ts) and for GPT-2 XL, prompts after epoch 50.
  */
 
+/** Heading of the paper's values in tables that have this run's `published` and `corrected` ones beside them. */
+export const PAPER_COLUMN = 'paper, GPT-2 XL (published)';
+
 /** Section 2.3: examples of each task. */
 export const PAPER_SIZES: Readonly<Record<string, { readonly train: number; readonly test: number }>> = {
   country_capital: { train: 157, test: 40 },

@@ -165,7 +165,7 @@ const shape = Object.fromEntries(SETTING_NAMES.map((name) => [name, table[name].
 export const EXPERIMENT_SCHEMA = z.strictObject({ preset: z.string(), ...shape });
 
 /** 'promptTokens' with another sign between its words: 'prompt-tokens' on the command line. */
-export function spelled(name: string, sign: '-' | '_'): string {
+export function spelled(name: string, sign: '-' | '_' | ' '): string {
   return name.replace(/[A-Z]/g, (letter) => `${sign}${letter.toLowerCase()}`);
 }
 

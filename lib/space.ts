@@ -1,13 +1,15 @@
 /** The embedding space of a run: its model's vocabulary and its prompts, as the analysis notebooks need them. */
-import { distanceBetween, distanceMatrix } from './distances';
-import type { NeighbourCurve } from './figures-space';
+import { distanceBetween, distanceMatrix, type Convention } from './distances';
+import { configure } from './experiment';
+import type { NeighbourCurve } from './figures-neighbours';
 import { findModel } from './hub';
 import type { EmbeddingSpace } from './neighbour-statistics';
 import { neighbourhoodCounts } from './neighbourhoods';
-import { pointsFrom, type Points, type PromptLabel } from './points';
+import { pointsFrom, type Points, type PromptLabel, type PromptSet } from './points';
 import { gridWarnings, promptsOf, type Grid } from './runs';
 import { openCheckpoint } from './safetensors';
-import { escapeMarkdown } from './tables';
+import { SETTING_NAMES, settingText, spelled } from './settings';
+import { escapeMarkdown, type Columns } from './tables';
 import { singleToken } from './tokenizer';
 
 /** The embedding matrix of a model folder, without loading the rest: [vocabulary, dModel]. */
@@ -23,13 +25,48 @@ export function readVocabulary(modelFolder: string): Points {
   }
 }
 
-/** Vocabulary, prompts after an epoch (default: the last) and the rows of the initial words. */
-export function readSpace(grid: Grid, epoch?: number): EmbeddingSpace {
+/** The embedding matrix of a run's model. */
+export function vocabularyOf(grid: Grid): Points {
+  const { model, revision } = grid.experiment;
+  return readVocabulary(findModel(model, { revision: grid.commit ?? revision }));
+}
+
+/**
+ * Vocabulary, prompts after an epoch (default: the last) and the rows of the initial words. A vocabulary read
+ * before (vocabularyOf) saves reading it again.
+ */
+export function readSpace(
+  grid: Grid, epoch?: number, vocabulary: Points = vocabularyOf(grid),
+): EmbeddingSpace {
+  return { vocabulary, prompts: promptsOf(grid, epoch), initRows: grid.experiment.words.map(singleToken) };
+}
+
+/** The runs that started from these words only; `['all']` keeps all. Throws where there is no such word. */
+export function selectWords(grid: Grid, words: readonly string[]): Grid {
+  if (words.length === 1 && words[0] === 'all') return grid;
+  const known = grid.experiment.words;
+  const unknown = words.find((word) => !known.includes(word));
+  if (unknown !== undefined || words.length === 0) {
+    const found = unknown === undefined ? 'none' : JSON.stringify(unknown);
+    throw new Error(`INIT_WORDS: ${found}, expected all or some of the words of ${grid.name}: ${known.join(', ')}`);
+  }
   return {
-    vocabulary: readVocabulary(findModel(grid.experiment.model, { revision: grid.commit ?? grid.experiment.revision })),
-    prompts: promptsOf(grid, epoch),
-    initRows: grid.experiment.words.map(singleToken),
+    ...grid,
+    experiment: { ...grid.experiment, words: known.filter((word) => words.includes(word)) },
+    runs: grid.runs.filter(({ word }) => words.includes(word)),
   };
+}
+
+/** Every setting of a run beside those of the paper's text and of its authors' code: columns for a table. */
+export function gridSettings(grid: Grid): Columns {
+  const columns = {
+    'this run': grid.experiment,
+    "the paper's text": configure('paper', {}, {}),
+    "its authors' code": configure('authors', {}, {}),
+  };
+  const texts = Object.entries(columns).map(([name, experiment]): [string, string[]] => (
+    [name, SETTING_NAMES.map((setting) => settingText(setting, experiment[setting]))]));
+  return { setting: SETTING_NAMES.map((name) => spelled(name, ' ')), ...Object.fromEntries(texts) };
 }
 
 /** Markdown that says what the numbers below it are evidence of, and what is amiss with them. */
@@ -45,13 +82,16 @@ export function describeGrid(grid: Grid): string {
     gridWarnings(grid).map((warning) => `\n- **Warning** – ${escapeMarkdown(warning)}`).join('');
 }
 
-const CURVE_EPSILONS = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+/** The ε of every curve and slider: 0.05, 0.10 … 1.00. */
+export const CURVE_EPSILONS: readonly number[] = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
 
 /**
  * How the neighbourhoods of the prompts grow with ε (corrected: no prompt is its own neighbour).
  * `await startBackend()` before.
  */
-export function promptNeighbourCurve(space: EmbeddingSpace, epsilons: readonly number[] = CURVE_EPSILONS): NeighbourCurve {
+export function promptNeighbourCurve(
+  space: EmbeddingSpace, epsilons: readonly number[] = CURVE_EPSILONS,
+): NeighbourCurve {
   const { points, labels } = space.prompts;
   const vocabulary = columnMeans(neighbourhoodCounts(points, space.vocabulary, epsilons).counts);
   const distances = distanceMatrix(points, 'cosine');
@@ -74,6 +114,31 @@ export function promptNeighbourCurve(space: EmbeddingSpace, epsilons: readonly n
       'same position': among((a, b) => a.position === b.position),
     },
   };
+}
+
+/**
+ * Table 3 at each of several ε: [epsilon, task, task], as taskCounts counts. `published`: a prompt is its own
+ * neighbour.
+ */
+export function taskCountCurve(
+  prompts: PromptSet,
+  tasks: readonly string[],
+  convention: Convention,
+  epsilons: readonly number[] = CURVE_EPSILONS,
+): number[][][] {
+  const { count } = prompts.points;
+  const distances = distanceMatrix(prompts.points, 'cosine');
+  const taskOf = prompts.labels.map(({ task }) => tasks.indexOf(task));
+  return epsilons.map((epsilon) => {
+    const table = tasks.map(() => tasks.map(() => 0));
+    for (let i = 0; i < count; i++) {
+      for (let j = 0; j < count; j++) {
+        if (taskOf[i] < 0 || taskOf[j] < 0 || (i === j && convention === 'corrected')) continue;
+        if (i === j || distanceBetween(distances, i, j) < epsilon) table[taskOf[i]][taskOf[j]]++;
+      }
+    }
+    return table;
+  });
 }
 
 function columnMeans(rows: readonly (readonly number[])[]): number[] {

@@ -102,6 +102,12 @@ export function escapeHtml(text: string): string {
     .replaceAll('"', '&quot;').replaceAll("'", '&#39;');
 }
 
+/** What escapeHtml was given. */
+export function unescapeHtml(text: string): string {
+  return text.replaceAll('&#39;', "'").replaceAll('&quot;', '"')
+    .replaceAll('&gt;', '>').replaceAll('&lt;', '<').replaceAll('&amp;', '&');
+}
+
 /** The frame as an HTML table with its caption on top. Spaces inside tokens survive. */
 export function toHtml(data: DataFrame, options: TableOptions = {}): string {
   const { headings, rows, numeric } = textTable(data, options);
@@ -128,6 +134,17 @@ export function toCsv(data: DataFrame, options: TableOptions = {}): string {
     ? frameRows(data).map((row) => row.map(full))
     : textTable(data, options).rows;
   return [data.columns as string[], ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
+}
+
+/** The cells of RFC 4180 CSV, heading row first. */
+export function fromCsv(text: string): string[][] {
+  const rows: string[][] = [[]];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
+    rows[rows.length - 1].push(quoted?.replaceAll('""', '"') ?? plain);
+    if (end === '') break;
+    if (end !== ',') rows.push([]);
+  }
+  return rows.filter((row) => row.length > 1 || row[0] !== '');
 }
 
 /** A GitHub-flavoured Markdown table, the caption as a line above it. */

@@ -1,4 +1,5 @@
 // npm start [-- options]: makes sure of set-up, then runs the notebooks in order.
+import fs from 'node:fs';
 import { asProblem, library, makeLibrary } from './lib/library.mjs';
 import { listNotebooks, shown } from './lib/project.mjs';
 import { runNotebooks } from './lib/notebooks.mjs';
@@ -25,13 +26,22 @@ await runMain(async () => {
   console.log(`preset ${preset}, run ${run}`);
   console.log(`executed notebooks: ${inPlace ? 'notebooks' : shown(output)}, figures: ${shown(figures)}`);
   const code = await runNotebooks(files, { output, environment });
-  if (code === 0) console.log(`done in ${seconds(since)}`);
+  if (code === 0) {
+    await asProblem(() => writePage(figures));
+    console.log(`done in ${seconds(since)}`);
+  }
   if (code === 130) {
     const again = ['npm start', args.join(' ')].filter(Boolean).join(' -- ');
     console.log(`stopped; finished epochs are kept: go on with \`${again}\``);
   }
   return code;
 });
+
+/** One page of what the notebooks exported; none where those that export did not run. */
+function writePage(figures) {
+  const exported = fs.existsSync(figures) && fs.readdirSync(figures).some((file) => file.endsWith('.csv'));
+  if (exported) console.log(`all figures: ${shown(library('figure-page').writeFigurePage(figures))}`);
+}
 
 /** What can be known to be wrong before anything is set up or trained; lists still to be downloaded are not read. */
 function checkBefore(environment) {

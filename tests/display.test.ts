@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { clock, progressBar, progressBarFor, progressText, show } from '../lib/display';
-import { taskMatrix } from '../lib/figures-space';
+import { taskMatrix } from '../lib/figures-neighbours';
 import { frame } from '../lib/tables';
 
 interface Output {

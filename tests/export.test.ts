@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { withBrowser } from '../lib/browser';
 import { closeBrowser, compactSvg, exportFigure, exportTable, figuresFolder, figureSvg } from '../lib/export';
 import { learningCurves } from '../lib/figures';
-import { taskMatrix } from '../lib/figures-space';
+import { taskMatrix } from '../lib/figures-neighbours';
 import { frame } from '../lib/tables';
 
 const folder = mkdtempSync(join(tmpdir(), 'soft-prompts-export-'));

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { groupDistanceBars, learningCurves } from '../lib/figures';
-import { categoryBars, neighbourhoodCurves, projectionPanels, taskMatrix } from '../lib/figures-space';
+import { learningCurves } from '../lib/figures';
+import { groupDistanceBars } from '../lib/figures-distances';
+import { categoryBars, neighbourhoodCurves, taskMatrix } from '../lib/figures-neighbours';
+import { projectionPanels } from '../lib/figures-space';
 import {
   columnWidth,
   MARKERS,

@@ -12,6 +12,7 @@ import {
   readJson,
   writeFileAtomic,
 } from './project.mjs';
+import { htmlExportIsDone, makeHtmlExport } from './html-export.mjs';
 import { environmentIsDone, kernelIsDone, makeEnvironment, makeKernel } from './python.mjs';
 import {
   bindingIsDone,
@@ -46,6 +47,7 @@ export async function setUp({ kind, quiet = false, retry = false, build = true }
       quiet,
     });
     await step('TypeScript kernel of Jupyter', { isDone: kernelIsDone, make: makeKernel, quiet });
+    await step('HTML export of notebooks', { isDone: htmlExportIsDone, make: makeHtmlExport, quiet });
     if (kind && kind !== chosenKind()) chooseKind(kind);
     await setUpNative(chosenKind(), { quiet, retry });
     if (build) await step('lib built', { isDone: libIsBuilt, make: buildLib, quiet });
