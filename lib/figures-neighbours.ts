@@ -8,6 +8,7 @@ import {
   round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, FigureSlider, PlotlyObject, SliderStep } from './figure-style';
+import { formatNumber } from './tables';
 
 /** How many neighbours a prompt has on average, by kind, for growing epsilon. */
 export interface NeighbourCurve {
@@ -100,7 +101,7 @@ function epsilonSlider(
 
 /** A whole number as it is, a mean with two digits. */
 function shownCount(count: number): string {
-  return Number.isInteger(count) ? String(count) : count.toFixed(2);
+  return Number.isInteger(count) ? String(count) : formatNumber(count, 2);
 }
 
 function markedLine(epsilon: number): PlotlyObject {

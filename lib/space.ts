@@ -65,8 +65,14 @@ export function gridSettings(grid: Grid): Columns {
     "its authors' code": configure('authors', {}, {}),
   };
   const texts = Object.entries(columns).map(([name, experiment]): [string, string[]] => (
-    [name, SETTING_NAMES.map((setting) => settingText(setting, experiment[setting]))]));
+    [name, SETTING_NAMES.map((setting) => settingText(setting, experiment[setting]).replaceAll(',', ', '))]));
   return { setting: SETTING_NAMES.map((name) => spelled(name, ' ')), ...Object.fromEntries(texts) };
+}
+
+/** What to bear in mind with a run's numbers; empty where its model is no demonstration model. */
+export function gridCaution(grid: Grid): string {
+  return grid.experiment.model === 'embedded'
+    ? 'The embedded model is a small demonstration model: its results are no evidence about GPT-2 XL.' : '';
 }
 
 /** Markdown that says what the numbers below it are evidence of, and what is amiss with them. */
@@ -74,11 +80,9 @@ export function describeGrid(grid: Grid): string {
   const { name, experiment, device } = grid;
   const { model, data, tasks, words, seeds, promptTokens, epochs } = experiment;
   const runs = tasks.length * words.length * seeds.length;
-  const caution = model === 'embedded'
-    ? ' The embedded model is a small demonstration model: its results are no evidence about GPT-2 XL.' : '';
   return `**Run \`${name}\`**: ${runs} runs (${tasks.length} tasks × ${words.length} words × ${seeds.length} seed` +
     `${seeds.length > 1 ? 's' : ''}), ${promptTokens} prompt vectors each, ${epochs} epochs; model \`${model}\`, ` +
-    `data \`${data}\`; computed on ${device.backend} ${device.kind}.${caution}` +
+    `data \`${data}\`; computed on ${device.backend} ${device.kind}. ${gridCaution(grid)}`.trimEnd() +
     gridWarnings(grid).map((warning) => `\n- **Warning** – ${escapeMarkdown(warning)}`).join('');
 }
 

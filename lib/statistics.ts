@@ -41,6 +41,8 @@ export interface CorrelationSummary {
   readonly min: number;
   readonly median: number;
   readonly max: number;
+  readonly smallestP: number;
+  readonly medianP: number;
   readonly largestP: number;
 }
 
@@ -104,16 +106,19 @@ export function wordCorrelations(
   );
 }
 
-/** Smallest, middle and largest r, and the largest p. Throws where there is no pair. */
+/** Smallest, middle and largest r, and the same of p. Throws where there is no pair. */
 export function summarizeCorrelations(correlations: readonly Correlation[]): CorrelationSummary {
   if (correlations.length === 0) throw new Error('correlations: none, expected at least one pair of words');
   const r = correlations.map((pair) => pair.r);
+  const p = correlations.map((pair) => pair.p);
   return {
     pairs: r.length,
     min: min(r),
     median: median(r),
     max: max(r),
-    largestP: max(correlations.map((pair) => pair.p)),
+    smallestP: min(p),
+    medianP: median(p),
+    largestP: max(p),
   };
 }
 

@@ -4,6 +4,7 @@ import { learningCurves } from '../lib/figures';
 import { groupDistanceBars } from '../lib/figures-distances';
 import { categoryBars, neighbourhoodCurves, taskMatrix } from '../lib/figures-neighbours';
 import { projectionPanels } from '../lib/figures-space';
+import { withSlider } from '../lib/figure-slider';
 import {
   columnWidth,
   MARKERS,
@@ -87,16 +88,33 @@ test('each word is in the legend once', () => {
   );
 });
 
-test('several seeds of a run become one line of means', () => {
-  const figure = learningCurves(
-    [
-      { task: 'a', word: 'cat', seed: 1, values: [0, 1] },
-      { task: 'a', word: 'cat', seed: 2, values: [1, 0.5] },
-    ],
-    { measure: 'accuracy' },
-  );
-  assert.equal(figure.data.length, 1);
-  assert.deepEqual(figure.data[0].y, [0.5, 0.75]);
+const twoSeeds = [
+  { task: 'a', word: 'cat', seed: 1, values: [0, 1] },
+  { task: 'a', word: 'cat', seed: 2, values: [1, 0.5] },
+];
+
+test('several seeds of a run become one line of means in a band of one standard deviation', () => {
+  const figure = learningCurves(twoSeeds, { measure: 'accuracy' });
+  assert.equal(figure.data.length, 2);
+  const [band, line] = figure.data as { x: number[]; y: number[]; fill?: string; showlegend: boolean }[];
+  assert.deepEqual(line.y, [0.5, 0.75]);
+  // Two values that are d apart have the sample standard deviation d / √2: 0.707107 and 0.353553.
+  assert.deepEqual(band.x, [1, 2, 2, 1]);
+  assert.deepEqual(band.y, [1.20711, 1.10355, 0.396447, -0.207107]);
+  assert.deepEqual([band.fill, band.showlegend, line.showlegend], ['toself', false, true]);
+});
+
+test('on a logarithmic axis a band that would reach zero ends at a tenth of its mean', () => {
+  const [band] = learningCurves(twoSeeds, { measure: 'loss', logarithmic: true }).data as { y: number[] }[];
+  assert.deepEqual(band.y, [1.20711, 1.10355, 0.396447, 0.05]);
+});
+
+test('one seed has no band, and an epoch that only one seed knows is not in it', () => {
+  assert.equal(learningCurves(twoSeeds.slice(0, 1), { measure: 'accuracy' }).data.length, 1);
+  const shorter = [twoSeeds[0], { ...twoSeeds[1], values: [1] }];
+  const [band, line] = learningCurves(shorter, { measure: 'accuracy' }).data as { x: number[]; y: number[] }[];
+  assert.deepEqual(band.x, [1, 1]);
+  assert.deepEqual(line.y, [0.5, 1]);
 });
 
 test('a run that stopped early or lost a value leaves a gap, not a zero', () => {
@@ -127,6 +145,31 @@ test('group distances show 60, 40 and 24 bars in three panels, each in its place
   assert.equal((left.y as number[])[4], mark('present_past', 'house'));
   assert.equal((trace(figure, 'x2', '3').y as number[])[9], mark('country_capital', 'water', 2));
   assert.equal((trace(figure, 'x3', '4').y as number[])[5], mark('lowercase_first_letter', 'cat', 3));
+});
+
+test('bars of several seeds have error bars of one standard deviation, those of one seed none', () => {
+  assert.ok(groupDistanceBars(distances, { measure: 'cosine' }).data.every((item) => !('error_y' in item)));
+  const [first, ...rest] = distances.betweenTasks;
+  const some = { ...distances, betweenTasks: [{ ...first, deviation: 0.03 }, ...rest.map((row) => (
+    { ...row, deviation: NaN }))] };
+  const errors = trace(groupDistanceBars(some, { measure: 'cosine' }), 'x2', 'position 1').error_y;
+  assert.deepEqual((errors as { array: unknown[] }).array, [0.03, ...Array<null>(9).fill(null)]);
+});
+
+test('the range leaves room for the highest error bar', () => {
+  const high = { ...distances, betweenTasks: [{ word: 'cat', position: 0, mean: 0.9, deviation: 0.4 }] };
+  const [, top] = layoutOf(groupDistanceBars(high, { measure: 'cosine' }), 'yaxis').range as number[];
+  assert.ok(top > 1.3);
+});
+
+test('in one column the panels of figures 3 to 5 stand below each other', () => {
+  const bars = groupDistanceBars(distances, { measure: 'cosine', columns: 1 });
+  const map = projectionPanels(prompts, { columns: 1 });
+  for (const { layout } of [bars, map]) assert.equal(layout.width, 333);
+  const domain = (figure: Figure, key: string): number[] => layoutOf(figure, key).domain as number[];
+  for (const key of ['xaxis', 'xaxis2', 'xaxis3']) assert.deepEqual(domain(bars, key), [0, 1]);
+  assert.ok(domain(bars, 'yaxis3')[1] < domain(bars, 'yaxis2')[0] && domain(bars, 'yaxis2')[1] < domain(bars, 'yaxis')[0]);
+  assert.ok(domain(map, 'yaxis2')[1] < domain(map, 'yaxis')[0]);
 });
 
 test('the vocabulary sample is a dashed line at its distance in all panels, with its label', () => {
@@ -215,6 +258,46 @@ test('neighbourhood curves mark epsilon and leave zero out of a logarithmic axis
   );
   assert.equal((figure.layout.shapes as PlotlyObject[])[0].x0, 0.7);
   assert.deepEqual(neighbourhoodCurves(counts, { logarithmic: false }).data[0].y, [0, 86.5]);
+});
+
+test('the slider of a curve has a step for every epsilon, begins at the marked one, and tells the counts there', () => {
+  const counts = { epsilon: [0.65, 0.7, 0.75], counts: { all: [80, 86.5, 90], vocabulary: [0, 15.6875, 20] } };
+  const { slider } = neighbourhoodCurves(counts, { marked: 0.7 });
+  assert.equal(slider?.active, 1);
+  assert.deepEqual(slider?.steps.map(({ label }) => label), ['0.65', '0.7', '0.75']);
+  assert.deepEqual(slider?.steps.map(({ layout }) => layout['annotations[1].text']), [
+    'all: 80<br>vocabulary: 0', 'all: 86.50<br>vocabulary: 15.69', 'all: 90<br>vocabulary: 20',
+  ]);
+  assert.deepEqual(slider?.steps.map(({ layout }) => layout['shapes[0].x0']), counts.epsilon);
+  assert.equal(neighbourhoodCurves(counts).slider, undefined);
+});
+
+test('the slider of the task matrix writes the counts of its epsilon into the cells, the largest darkest', () => {
+  const byEpsilon = { marked: 0.5, epsilon: [0.5, 0.7], counts: [[[2, 0], [0, 8]], [[9, 3], [3, 1]]] };
+  const { slider } = taskMatrix(['a', 'b'], byEpsilon.counts[0], { byEpsilon });
+  assert.equal(slider?.active, 0);
+  assert.deepEqual(slider?.steps.map(({ traces }) => traces.text), [[['2', '0', '0', '8']], [['9', '3', '3', '1']]]);
+  const darkest = taskMatrix(['a'], [[5]]).layout.shapes as { fillcolor: string }[];
+  assert.equal(slider?.steps[0].layout['shapes[3].fillcolor'], darkest[0].fillcolor);
+  assert.equal(slider?.steps[1].layout['shapes[0].fillcolor'], darkest[0].fillcolor);
+});
+
+test('on screen a figure has its slider below and stands at the first step; in print it has none', () => {
+  const counts = { epsilon: [0.5, 0.7], counts: { all: [1, 2] } };
+  const figure = neighbourhoodCurves(counts, { marked: 0.7 });
+  assert.equal(figure.layout.sliders, undefined);
+  const shown = withSlider(figure);
+  const [slider] = shown.layout.sliders as { active: number; steps: { method: string }[] }[];
+  assert.deepEqual([slider.active, slider.steps.length, slider.steps[0].method], [1, 2, 'update']);
+  assert.equal((shown.layout.annotations as PlotlyObject[])[1].text, 'all: 2');
+  const plot = ({ layout }: Figure): number => {
+    const { t, b } = layout.margin as { t: number; b: number };
+    return Number(layout.height) - t - b;
+  };
+  assert.equal(plot(shown), plot(figure));
+  const matrix = withSlider(taskMatrix(['a'], [[4]], { byEpsilon: { marked: 0.5, epsilon: [0.5], counts: [[[4]]] } }));
+  assert.deepEqual((matrix.data[0].textfont as { color: string[] }).color, ['#ffffff']);
+  assert.equal(withSlider(taskMatrix(['a'], [[4]])).layout.sliders, undefined);
 });
 
 test('the task matrix puts row i, column j at height i and place j, darker for more', () => {

@@ -129,7 +129,7 @@ test('A grid with a hole or a prompt too many is refused with its place.', () =>
 test('The summary names smallest, middle and largest r and the largest p.', () => {
   const of = (r: number, p: number): WordCorrelation => ({ r, p, count: 9, first: 'a', second: 'b' });
   const summary = summarizeCorrelations([of(0.9, 1e-9), of(0.2, 0.4), of(0.5, 0.01)]);
-  assert.deepEqual(summary, { pairs: 3, min: 0.2, median: 0.5, max: 0.9, largestP: 0.4 });
+  assert.deepEqual(summary, { pairs: 3, min: 0.2, median: 0.5, max: 0.9, smallestP: 1e-9, medianP: 0.01, largestP: 0.4 });
   assert.throws(() => summarizeCorrelations([]), /at least one pair/);
 });
 
