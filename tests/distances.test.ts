@@ -109,12 +109,28 @@ test('The bars of figures 3 and 5 let one label vary and average over seeds.', (
         panels[panel].forEach((bar, i) => {
           for (const [key, value] of Object.entries(bar)) {
             if (key === 'mean') assertClose(value as number, expected[i][c], `${metric} ${c} ${panel} ${i}`);
-            else if (key !== 'points') assert.equal(value, expected[i][key as keyof PromptLabel]);
+            else if (key !== 'points' && key !== 'deviation') assert.equal(value, expected[i][key as keyof PromptLabel]);
           }
         });
       }
     }
   }
+});
+
+test('The deviation of a bar is that of its seeds, and NaN where there is one seed.', () => {
+  const distances = distanceMatrix(prompts, 'cosine');
+  const perSeed = groupMeans(distances, labels, ['task', 'word', 'seed'], 'corrected');
+  const { betweenPositions } = comparisonGroups(distances, labels, 'corrected');
+  for (const bar of betweenPositions) {
+    const own = perSeed.filter(({ task, word }) => task === bar.task && word === bar.word);
+    assert.equal(own.length, 2);
+    // Two values that are d apart have the sample standard deviation d / √2.
+    assertClose(bar.deviation, Math.abs(own[0].mean - own[1].mean) / Math.SQRT2, `${bar.task} ${bar.word}`);
+  }
+  const rows = labels.flatMap(({ seed }, i) => (seed === labels[0].seed ? [i] : []));
+  const one = distanceMatrix(selectPoints(prompts, rows), 'cosine');
+  const bars = comparisonGroups(one, rows.map((row) => labels[row]), 'corrected').betweenPositions;
+  assert.ok(bars.every(({ deviation }) => Number.isNaN(deviation)));
 });
 
 test('The dashed line is the mean distance of the chosen vocabulary rows.', () => {

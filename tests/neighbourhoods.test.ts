@@ -5,7 +5,7 @@ import test, { before } from 'node:test';
 import { startBackend, tf } from '../lib/backend';
 import { distanceMatrix } from '../lib/distances';
 import { readJson } from '../lib/files';
-import { findNeighbours, neighbourhoodCounts, type Neighbours } from '../lib/neighbourhoods';
+import { findNeighbours, nearestRows, neighbourhoodCounts, type Neighbours } from '../lib/neighbourhoods';
 import { concatPoints, pointsFrom, selectPoints } from '../lib/points';
 import { createRandom } from '../lib/random';
 
@@ -45,6 +45,27 @@ test('The neighbours are exactly the rows of the full distance matrix below the 
     neighbours += within.length;
   }
   assert.ok(neighbours > prompts.count, 'a fixture without neighbours would prove nothing');
+});
+
+test('The nearest rows are the first of all rows sorted by distance, whatever the block size.', () => {
+  const { data, count } = distanceMatrix(concatPoints(prompts, vocabulary), 'cosine');
+  for (const blockRows of [undefined, 7]) {
+    const found = nearestRows(prompts, vocabulary, 5, { blockRows });
+    for (let query = 0; query < prompts.count; query++) {
+      const distance = (row: number): number => data[query * count + prompts.count + row];
+      const sorted = [...Array(vocabulary.count).keys()].sort((a, b) => distance(a) - distance(b));
+      assert.deepEqual(found[query], sorted.slice(0, 5));
+    }
+  }
+});
+
+test('Of equally near rows the lower comes first, a small pool gives what it has, and no row is its own.', () => {
+  const pool = pointsFrom(Float32Array.from([0, 1, 1, 1, 2, 0, 1, 0, 2, 2]), 2);
+  const query = pointsFrom(Float32Array.from([1, 0]), 2);
+  assert.deepEqual(nearestRows(query, pool, 3), [[2, 3, 1]]);
+  assert.deepEqual(nearestRows(query, pool, 9), [[2, 3, 1, 4, 0]]);
+  assert.deepEqual(nearestRows(query, pool, 2, { ownRows: [2] }), [[3, 1]]);
+  assert.throws(() => nearestRows(query, pool, 0), /count: 0, expected a whole number above 0/);
 });
 
 test('Counts at several ε are those of SciPy, in whatever order the ε are given.', () => {

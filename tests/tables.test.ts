@@ -7,6 +7,7 @@ import {
   escapeMarkdown,
   formatNumber,
   frame,
+  fromCsv,
   frameRows,
   toCsv,
   toHtml,
@@ -114,6 +115,13 @@ test('CSV quotes as RFC 4180 says and keeps numbers in full', () => {
     'token,distance\r\n"a""b,c",0.123456789\r\n',
   );
   assert.equal(toCsv(frame({ distance: [0.123456789] }), { digits: 2 }), 'distance\r\n0.12\r\n');
+});
+
+test('CSV reads back as it was written, with quotes, commas, line ends and empty fields', () => {
+  const data = frame({ 'a,"b"': ['x\r\ny', 'plain', ''], c: [1.5, null, -2] });
+  assert.deepEqual(fromCsv(toCsv(data)), [['a,"b"', 'c'], ['x\r\ny', '1.5'], ['plain', ''], ['', '-2']]);
+  assert.deepEqual(fromCsv('a,b\n1,'), [['a', 'b'], ['1', '']]);
+  assert.deepEqual(fromCsv(''), []);
 });
 
 test('a missing value is an empty CSV field and a dash in print', () => {
