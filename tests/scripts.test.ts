@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -186,6 +186,21 @@ test('Adapters are exported by a command, which shows the tokens of the initial 
   assert.deepEqual([refused.status, refused.stdout], [1, '']);
   assert.match(refused.stderr, /^run published: task: expected country_capital, .*, found "antonym"\n$/);
   assert.match(script('export-adapters.mjs').stderr, /^--run NAME is missing/);
+});
+
+test('The page of all figures is written by a command into a folder of figures.', () => {
+  assert.match(script('figures.mjs', '--help').stdout, /^npm run figures \[-- FOLDER\]/);
+  const empty = script('figures.mjs', temporary);
+  assert.deepEqual([empty.status, empty.stdout], [1, '']);
+  assert.match(empty.stderr, /: no exported figure or table\n$/);
+  const folder = join(temporary, 'figures');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'figure-1.svg'), '<svg width="1"><desc>One</desc></svg>');
+  const { status, stdout, stderr } = script('figures.mjs', folder);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^written: .*README\.md\n$/);
+  assert.match(readFileSync(join(folder, 'README.md'), 'utf8'), /^## One$/m);
+  assert.match(script('figures.mjs', '--all').stderr, /^unknown option --all/);
 });
 
 test('Adapters are imported by a command into a run, which shows their tokens and says what is wrong.', () => {
