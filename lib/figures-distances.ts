@@ -65,7 +65,7 @@ export function groupDistanceBars(distances: GroupDistances, options: GroupDista
     barmode: 'group', bargap: 0.18, bargroupgap: 0,
     annotations: [
       ...panels.map(({ title }, i) => panelTitle(title, i)),
-      vocabularyLabel(distances, panels[0].highest),
+      vocabularyLabel(distances, panels),
     ],
     shapes: panels.map((_, i) => dashedLine(i, distances.vocabulary)),
     ...barLegends(height, margins, domains, stacked),
@@ -83,10 +83,15 @@ interface BarDomain {
   readonly y: readonly [number, number];
 }
 
-/** Side by side, as wide as they have bars; or one below the other. */
+/** Width that a panel's bars want, in bars. */
+function barRoom(panel: BarPanel): number {
+  return Math.max(4, panel.groups.length * (panel.colors.length + 1.2));
+}
+
+/** Side by side, as wide as they have bars but with room for a title; or one below the other. */
 function barDomains(panels: readonly BarPanel[], stacked: boolean, plotHeight: number): BarDomain[] {
-  const weights = panels.map((panel) => Math.max(4, panel.groups.length * (panel.colors.length + 1.2)));
-  const across = panelDomains(weights, 0.035);
+  const bars = panels.map(barRoom);
+  const across = panelDomains(bars.map((room) => Math.max(room, 0.4 * Math.max(...bars))), 0.035);
   const down = panelDomains(panels.map(() => 1), (TICK_ROOM + 24) / plotHeight).reverse();
   return panels.map((_, i) => (stacked ? { x: [0, 1], y: down[i] } : { x: across[i], y: [0, 1] }));
 }
@@ -188,13 +193,15 @@ function dashedLine(panel: number, y: number): PlotlyObject {
   };
 }
 
-/** The dashed line's label in the first panel: on the line, or above the bars where they reach over it. */
-function vocabularyLabel(distances: GroupDistances, bars: number): PlotlyObject {
+/** The dashed line's label in the widest panel: on the line, or above the bars where they reach over it. */
+function vocabularyLabel(distances: GroupDistances, panels: readonly BarPanel[]): PlotlyObject {
+  const rooms = panels.map(barRoom);
+  const widest = rooms.indexOf(Math.max(...rooms));
   const line = `${distances.vocabularySize ?? 100} random tokens: ${distances.vocabulary.toFixed(2)}`;
-  const highest = Math.max(distances.vocabulary, bars);
+  const highest = Math.max(distances.vocabulary, panels[widest].highest);
   return {
     text: highest > distances.vocabulary ? `dashed: ${line}` : line,
-    xref: 'x domain', yref: 'y', x: 1, y: highest, xanchor: 'right', yanchor: 'bottom', yshift: 1,
+    xref: `${axisName('x', widest)} domain`, yref: axisName('y', widest), x: 1, y: highest, xanchor: 'right', yanchor: 'bottom', yshift: 1,
     showarrow: false, font: { size: fontPoints(7.5) },
   };
 }

@@ -84,6 +84,7 @@ function projectionTraces(
       type: 'scatter',
       mode: 'markers',
       name: plotlyText(key === 'task' ? titleOf(name) : name),
+      showlegend: true, // of a single word too
       legend: panel === 0 ? 'legend' : 'legend2',
       legendgroup: `${key} ${Math.floor(i / rows)}`,
       x: own.map((prompt) => round(prompt.x)),

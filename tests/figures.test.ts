@@ -193,6 +193,21 @@ test('the label of the vocabulary line never lies on a bar', () => {
   assert.equal(label?.y, mark('lowercase_first_letter', 'water')); // the highest of the 60 bars
 });
 
+test('with a single word every panel keeps room for its title, and the label stands in the widest', () => {
+  const one = {
+    ...distances,
+    betweenPositions: distances.betweenPositions.filter(({ word }) => word === 'cat'),
+    betweenTasks: distances.betweenTasks.filter(({ word }) => word === 'cat'),
+  };
+  const { layout } = groupDistanceBars(one, { measure: 'cosine' });
+  for (const key of ['xaxis', 'xaxis2', 'xaxis3']) {
+    const [from, to] = (layout[key] as { domain: number[] }).domain;
+    assert.ok(to - from > 0.2, `${key} is ${to - from} wide`);
+  }
+  const label = (layout.annotations as PlotlyObject[]).find((item) => String(item.text).includes('random tokens'));
+  assert.deepEqual([label?.xref, label?.yref], ['x3 domain', 'y3']);
+});
+
 test('cosine distances are drawn on 0 to 1, L2 from 0 to above the highest, or as asked', () => {
   assert.deepEqual(layoutOf(groupDistanceBars(distances, { measure: 'cosine' }), 'yaxis').range, [0, 1]);
   const long = { ...distances, vocabulary: 3 };
