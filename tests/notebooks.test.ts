@@ -31,6 +31,12 @@ test('A notebook has one cell of parameters, and its cells are short; what is lo
   }
 });
 
+test('Code of the notebooks that make figures and tables fits a printed page: lines of at most 110 columns.', () => {
+  for (const { name, code } of notebooks.filter((notebook) => /^0[3-6]/.test(notebook.name))) {
+    for (const line of code.flatMap((cell) => sourceOf(cell).split('\n'))) assert.ok(line.length <= 110, `${name}: ${line}`);
+  }
+});
+
 test("A notebook's committed outputs name no folder of the machine that made them.", () => {
   for (const { name, code } of notebooks) {
     const outputs = JSON.stringify(code.map((cell) => cell.outputs ?? []));

@@ -18,7 +18,7 @@ function filesOf(prefix) {
     { file: template('index.html.j2'), text: () => own('index.html.j2') },
     { file: template('static', 'plotly.min.js'), text: () => fs.readFileSync(plotly, 'utf8') },
     { file: settings('jupyter_nbconvert_config.json'), text: () => SETTINGS },
-    { file: settings('jupyter_server_config.d', `${TEMPLATE}.json`), text: () => SETTINGS },
+    { file: settings('jupyter_server_config.json'), text: () => SETTINGS },
   ];
 }
 
