@@ -59,6 +59,8 @@ interface Row {
   readonly gflops: number;
   /** of a 2048³ float32 product, in as many processes at once */
   readonly peakGflops: number;
+  /** of the step's products with the weights at their shapes, with nothing between them; 0: not measured */
+  readonly productGflops: number;
   readonly peakMemoryBytes: number;
 }
 
@@ -127,16 +129,18 @@ async function rowOf(name: string, benchmark: Benchmark, runsPerStep: number, se
     examplesPerSecond: sum((one) => one.examples / one.seconds),
     gflops: sum((one) => one.operations / one.seconds / 1e9),
     peakGflops: sum((one) => one.peakGflops),
+    productGflops: sum((one) => one.productGflops),
     peakMemoryBytes: sum((one) => one.peakMemoryBytes),
   };
 }
 
 function line(row: Row): string {
   const rate = row.examplesPerSecond < 10 ? row.examplesPerSecond.toFixed(2) : row.examplesPerSecond.toFixed(0);
-  const share = row.gflops > 0 ? `${((100 * row.gflops) / row.peakGflops).toFixed(0)} %` : '';
+  const share = (gflops: number) => (gflops > 0 ? `${((100 * gflops) / row.peakGflops).toFixed(0)} %` : '');
   return `| ${[
     row.benchmark, row.model, row.runsPerStep, row.processes, `${rate} ${row.unit}/s`, row.gflops > 0 ? row.gflops.toFixed(1) : '',
-    row.peakGflops > 0 ? row.peakGflops.toFixed(0) : '', share, `${(row.peakMemoryBytes / 1e9).toFixed(2)} GB`,
+    row.peakGflops > 0 ? row.peakGflops.toFixed(0) : '', share(row.gflops), share(row.productGflops),
+    `${(row.peakMemoryBytes / 1e9).toFixed(2)} GB`,
   ].join(' | ')} |`;
 }
 
@@ -145,8 +149,8 @@ async function main(): Promise<void> {
   if (!options) return console.log(USAGE);
   const [{ model }] = cpus();
   console.log(`${model}, ${availableParallelism()} cores, ${(totalmem() / 1e9).toFixed(0)} GB, Node ${process.version}\n`);
-  console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | peak memory |');
-  console.log('|---|---|---|---|---|---|---|---|---|');
+  console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | products alone | peak memory |');
+  console.log('|---|---|---|---|---|---|---|---|---|---|');
   const rows: Row[] = [];
   for (const name of options.only) {
     for (const benchmark of BENCHMARKS[name]) {
