@@ -14,6 +14,12 @@ import {
   type DropoutMasks, type Normalized,
 } from './ops';
 
+/**
+ * Labels whose probabilities are in memory at once: the widest tensor has then at most 51 MB at GPT-2's vocabulary,
+ * and much of it is still in the processor's cache for its next use.
+ */
+export const LABELS_AT_ONCE = 256;
+
 /** Loss and most likely token at each label position of a layout, in its order. */
 export interface LabelResult {
   /** [labels] cross-entropy in nats */
@@ -41,7 +47,7 @@ export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): 
       x = replace(x, () => blockForward(block, x, model, layout, wanted).output);
     });
     const logProbabilities = logSoftmax(unembed(model, finalNorm(model, x).output));
-    const losses = tf.neg(tf.gatherND(logProbabilities, labelIndices(layout)));
+    const losses = tf.neg(tf.gatherND(logProbabilities, labelIndices(layout.labelIds)));
     return { losses, predictions: tf.argMax(logProbabilities, -1) };
   });
   // Read outside: tidy walks through every number of an array that it returns.
@@ -221,18 +227,28 @@ function labelLossGradient(
   model: Gpt2, x: tf.Tensor2D, layout: Layout, weights: Float32Array,
 ): { losses: tf.Tensor1D; gradient: tf.Tensor2D } {
   const { output: h, norm } = finalNorm(model, x);
+  const starts = Array.from({ length: Math.ceil(layout.labels.count / LABELS_AT_ONCE) }, (_, i) => i * LABELS_AT_ONCE);
+  const parts = starts.map((start) => tf.tidy(() => expectedRows(model, h, layout, start)));
   const labelRows = tf.gather(model.tokenEmbedding, layout.labelIds) as tf.Tensor2D;
-  const probabilities = tf.softmax(unembed(model, h)) as tf.Tensor2D;
-  const labelProbabilities = tf.gatherND(probabilities, labelIndices(layout)) as tf.Tensor1D;
   const dh = tf.mul(
-    tf.sub(tf.matMul(probabilities, model.tokenEmbedding), labelRows), tf.tensor2d(weights, [weights.length, 1]));
+    tf.sub(tf.concat(parts.map(({ mean }) => mean), 0), labelRows), tf.tensor2d(weights, [weights.length, 1]));
   const gradient = normalizeGradient(tf.mul(dh, model.finalScale) as tf.Tensor2D, norm);
-  return { losses: tf.neg(tf.log(labelProbabilities)), gradient };
+  return { losses: tf.concat(parts.map(({ losses }) => losses), 0) as tf.Tensor1D, gradient };
 }
 
-function labelIndices(layout: Layout): tf.Tensor2D {
-  const { count } = layout.labels;
-  return tf.stack([tf.range(0, count, 1, 'int32'), layout.labelIds], 1) as tf.Tensor2D;
+/** From `start` on, LABELS_AT_ONCE labels' losses [n] and the means of the token embeddings as h predicts them [n, dModel]. */
+function expectedRows(
+  model: Gpt2, h: tf.Tensor2D, layout: Layout, start: number,
+): { losses: tf.Tensor1D; mean: tf.Tensor2D } {
+  const count = Math.min(LABELS_AT_ONCE, layout.labels.count - start);
+  const probabilities = tf.softmax(unembed(model, tf.slice(h, [start, 0], [count, -1]))) as tf.Tensor2D;
+  const labels = tf.gatherND(probabilities, labelIndices(tf.slice(layout.labelIds, start, count)));
+  return { losses: tf.neg(tf.log(labels)) as tf.Tensor1D, mean: tf.matMul(probabilities, model.tokenEmbedding) };
+}
+
+/** [n, 2] place of each label in a matrix [n, vocabulary] */
+function labelIndices(labelIds: tf.Tensor1D): tf.Tensor2D {
+  return tf.stack([tf.range(0, labelIds.size, 1, 'int32'), labelIds], 1) as tf.Tensor2D;
 }
 
 /** The tensor that `make` returns, in place of `old`, which is disposed with all intermediate ones. */
