@@ -9,7 +9,7 @@ import { findModel } from '../lib/hub';
 import type { DownloadProgress } from '../lib/hub-download';
 import { commit, shards } from './hub-checkpoint';
 import { checkWhole, gets, id, isBody, lockOf, needed, withHub } from './hub-scene';
-import { cutAfter, sendFile, sha256, startHub } from './hub-server';
+import { cutAfter, sendFile, sha256, startHub, type Misbehaviour } from './hub-server';
 
 test('A connection that is cut again and again goes on where it stopped.', () => (
   withHub(async (scene) => {
@@ -172,15 +172,20 @@ test('A silent server and none at all are told, with the mend.', () => (
     assert.equal(hub.asked.length, 0);
   })));
 
+/** The first answer of each body stops after so many bytes, its connection open. */
+function silentAfter(bytes: number): Misbehaviour {
+  return (asked, response, content) => {
+    if (!isBody(asked) || asked.before > 0) return false;
+    response.writeHead(200, { 'content-length': content.length });
+    response.write(content.subarray(0, bytes));
+    return true;
+  };
+}
+
 test('A body that falls silent in the middle is asked for again from there.', () => (
   withHub(async (scene) => {
     const { hub, resolve } = scene;
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, 1234));
-      return true;
-    };
+    hub.misbehave = silentAfter(1234);
     checkWhole(await resolve({ seconds: 1 }), scene);
     assert.ok(gets(hub, shards[0]).length >= 2);
   })));
@@ -190,12 +195,7 @@ test('An aborted download throws the reason, and the next one goes on.', () => (
     const { hub, resolve, repository } = scene;
     const controller = new AbortController();
     const half = Math.floor(repository.files[shards[0]].length / 2);
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, half));
-      return true;
-    };
+    hub.misbehave = silentAfter(half);
     const onProgress = ({ done }: DownloadProgress) => {
       if (done === half) controller.abort(new Error('stopped by hand'));
     };
@@ -218,12 +218,7 @@ test('A killed process leaves a lock and a part; the next one takes both over.',
   withHub(async (scene) => {
     const { hub, environment, resolve, folder, repository } = scene;
     const half = Math.floor(repository.files[shards[0]].length / 2);
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, half));
-      return true;
-    };
+    hub.misbehave = silentAfter(half);
     const partial = path.join(folder, 'blobs', `${sha256(repository.files[shards[0]])}.incomplete`);
     const { child, ended } = startProcess(environment);
     let over = false;
