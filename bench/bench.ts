@@ -31,7 +31,7 @@ const BENCHMARKS: Readonly<Record<string, readonly Benchmark[]>> = {
   'train-124m': [train('124m', [1, 10, 20, 60])],
   'train-xl': [train('xl', [1, 4], true)],
   evaluate: [evaluation('embedded'), evaluation('6x256'), evaluation('124m')],
-  neighbourhoods: [{ request: { kind: 'neighbourhoods', model: 'xl' }, runs: [1], single: true, unit: 'queries' }],
+  analysis: [{ request: { kind: 'analysis', model: 'xl' }, runs: [1], single: true, unit: 'analyses' }],
   'load-xl': [{ request: { kind: 'load', model: 'xl', folder: checkpoint }, runs: [1], single: true, unit: 'GB' }],
 };
 

@@ -3,20 +3,18 @@
  * Several of them at once measure what worker processes do together.
  */
 import { tf, startBackend } from '../lib/backend';
-import { distanceMatrix } from '../lib/distances';
 import { evaluate } from '../lib/evaluation';
 import { loadGpt2 } from '../lib/gpt2';
 import { disposeLayout, layOut, sharedTextLength } from '../lib/layout';
 import { promptGradient } from '../lib/forward';
-import { neighbourhoodCounts, findNeighbours } from '../lib/neighbourhoods';
-import { pointsFrom } from '../lib/points';
 import { initialPrompts } from '../lib/tuning';
+import { analyse, analyseFurther, randomSpace } from './analysis';
 import { batchOf, PROMPT_TOKENS, tasks } from './batches';
-import { measuredModel, SHAPES, stepOperations, type ModelName } from './models';
+import { measuredModel, stepOperations, type ModelName } from './models';
 
 /** What bench.ts asks for. */
 export interface Measurement {
-  readonly kind: 'train' | 'evaluate' | 'neighbourhoods' | 'load';
+  readonly kind: 'train' | 'evaluate' | 'analysis' | 'load';
   readonly model: ModelName;
   readonly runsPerStep: number;
   readonly seconds: number;
@@ -27,7 +25,7 @@ export interface Measurement {
 
 /** What a process measured. */
 export interface Measured {
-  /** examples, queries or (load) gigabytes */
+  /** examples, analyses or (load) gigabytes */
   readonly examples: number;
   readonly seconds: number;
   /** multiplications and additions in large matrix products; 0: not counted */
@@ -87,23 +85,13 @@ function evaluationWork({ model: name, runsPerStep }: Measurement): Work {
   };
 }
 
-/** 240 prompts and 110 tokens against the vocabulary, ten init words and the prompts, at GPT-2 XL's width. */
-function neighbourhoodWork(): Work {
-  const { dModel, vocabularySize } = SHAPES.xl;
-  const random = (rows: number, seed: number) => {
-    const tensor = tf.randomNormal([rows, dModel], 0, 0.05, 'float32', seed);
-    const points = pointsFrom(tensor.dataSync() as Float32Array, dModel);
-    tensor.dispose();
-    return points;
-  };
-  const queries = random(350, 1);
-  const pool = random(vocabularySize + 250, 2);
-  const epsilons = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+/** What notebooks 04 and 05 compute, at the paper's size and GPT-2 XL's width. */
+function analysisWork(): Work {
+  const space = randomSpace();
   return () => {
-    findNeighbours(queries, pool, { epsilon: 0.7 });
-    neighbourhoodCounts(queries, pool, epsilons);
-    distanceMatrix(queries, 'cosine');
-    return { examples: queries.count, operations: 2 * 2 * queries.count * pool.count * dModel };
+    analyse(space);
+    analyseFurther(space);
+    return { examples: 1, operations: 0 };
   };
 }
 
@@ -118,7 +106,7 @@ function loadWork({ folder }: Measurement): Work {
 async function measure(request: Measurement): Promise<Measured> {
   await startBackend({ threads: request.threads });
   const work = {
-    train: trainingWork, evaluate: evaluationWork, neighbourhoods: neighbourhoodWork, load: loadWork,
+    train: trainingWork, evaluate: evaluationWork, analysis: analysisWork, load: loadWork,
   }[request.kind](request);
   const once = request.kind === 'load';
   if (!once) work();
