@@ -168,15 +168,16 @@ async function main(folder: string): Promise<void> {
   await startBackend();
   const space = randomSpace();
   writeSpace(folder, space);
-  const timed = <T>(work: () => T): { readonly seconds: number; readonly value: T } => {
-    const since = performance.now();
+  const timed = <T>(work: () => T) => {
+    const [since, used] = [performance.now(), process.cpuUsage()];
     const value = work();
-    return { seconds: (performance.now() - since) / 1000, value };
+    const { user, system } = process.cpuUsage(used);
+    return { seconds: (performance.now() - since) / 1000, cpuSeconds: (user + system) / 1e6, value };
   };
-  const { seconds, value } = timed(() => analyse(space));
+  const { value: numbers, ...time } = timed(() => analyse(space));
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-  const furtherSeconds = timed(() => analyseFurther(space)).seconds;
-  console.log(JSON.stringify({ seconds, furtherSeconds, peakMemoryBytes, numbers: value }));
+  const { seconds, cpuSeconds } = timed(() => analyseFurther(space));
+  console.log(JSON.stringify({ ...time, peakMemoryBytes, numbers, further: { seconds, cpuSeconds } }));
 }
 
 if (require.main === module) {
