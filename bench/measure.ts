@@ -3,16 +3,14 @@
  * Several of them at once measure what worker processes do together.
  */
 import { tf, startBackend } from '../lib/backend';
-import { distanceMatrix } from '../lib/distances';
 import { evaluate } from '../lib/evaluation';
 import { loadGpt2 } from '../lib/gpt2';
 import { disposeLayout, layOut, sharedTextLength } from '../lib/layout';
 import { promptGradient } from '../lib/forward';
-import { neighbourhoodCounts, findNeighbours } from '../lib/neighbourhoods';
-import { pointsFrom } from '../lib/points';
 import { initialPrompts } from '../lib/tuning';
+import { analyse, analyseFurther, QUERIES, randomSpace } from './analysis';
 import { batchOf, PROMPT_TOKENS, tasks } from './batches';
-import { measuredModel, SHAPES, type ModelName } from './models';
+import { measuredModel, type ModelName } from './models';
 import { secondsOfProducts, stepOperations } from './products';
 
 /** What bench.ts asks for. */
@@ -109,23 +107,13 @@ function evaluationWork({ model: name, runsPerStep }: Measurement): Work {
   return { run };
 }
 
-/** 240 prompts and 110 tokens against the vocabulary, ten init words and the prompts, at GPT-2 XL's width. */
+/** What notebooks 04 and 05 compute, at the paper's size and GPT-2 XL's width. */
 function neighbourhoodWork(): Work {
-  const { dModel, vocabularySize } = SHAPES.xl;
-  const random = (rows: number, seed: number) => {
-    const tensor = tf.randomNormal([rows, dModel], 0, 0.05, 'float32', seed);
-    const points = pointsFrom(tensor.dataSync() as Float32Array, dModel);
-    tensor.dispose();
-    return points;
-  };
-  const queries = random(350, 1);
-  const pool = random(vocabularySize + 250, 2);
-  const epsilons = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+  const space = randomSpace();
   const run = () => {
-    findNeighbours(queries, pool, { epsilon: 0.7 });
-    neighbourhoodCounts(queries, pool, epsilons);
-    distanceMatrix(queries, 'cosine');
-    return { examples: queries.count, operations: 2 * 2 * queries.count * pool.count * dModel };
+    analyse(space);
+    analyseFurther(space);
+    return { examples: QUERIES, operations: 0 };
   };
   return { run };
 }

@@ -3,7 +3,7 @@ import { distanceBetween, distanceMatrix } from './distances';
 import type { NeighbourCurve } from './figures-space';
 import { findModel } from './hub';
 import type { EmbeddingSpace } from './neighbour-statistics';
-import { neighbourhoodCounts } from './neighbourhoods';
+import { neighbourhoodCounts, type EpsilonCounts } from './neighbourhoods';
 import { pointsFrom, type Points, type PromptLabel } from './points';
 import { gridWarnings, promptsOf, type Grid } from './runs';
 import { openCheckpoint } from './safetensors';
@@ -45,15 +45,22 @@ export function describeGrid(grid: Grid): string {
     gridWarnings(grid).map((warning) => `\n- **Warning** – ${escapeMarkdown(warning)}`).join('');
 }
 
-const CURVE_EPSILONS = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+/** 0.05, 0.1 … 1: where the curve over ε is drawn. */
+export const CURVE_EPSILONS: readonly number[] = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
 
 /**
  * How the neighbourhoods of the prompts grow with ε (corrected: no prompt is its own neighbour).
  * `await startBackend()` before.
+ * @param counts of vocabulary rows around the prompts at several ε: those to draw, or what a survey has found
  */
-export function promptNeighbourCurve(space: EmbeddingSpace, epsilons: readonly number[] = CURVE_EPSILONS): NeighbourCurve {
+export function promptNeighbourCurve(
+  space: EmbeddingSpace,
+  counts: EpsilonCounts | readonly number[] = CURVE_EPSILONS,
+): NeighbourCurve {
   const { points, labels } = space.prompts;
-  const vocabulary = columnMeans(neighbourhoodCounts(points, space.vocabulary, epsilons).counts);
+  const found = 'counts' in counts ? counts : neighbourhoodCounts(points, space.vocabulary, counts);
+  const { epsilons } = found;
+  const vocabulary = columnMeans(found.counts);
   const distances = distanceMatrix(points, 'cosine');
   const among = (related: (a: PromptLabel, b: PromptLabel) => boolean) => epsilons.map((epsilon) => {
     let count = 0;
