@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { projectFolder } from './files';
-import { describeGroup, type Group } from './runs';
+import { describeGroup, type Group } from './run-names';
 import type { FromWorker, ToWorker } from './worker';
 
 /** Deaths of worker processes without a new epoch in between that end the training. */

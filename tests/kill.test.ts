@@ -6,13 +6,14 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import test, { after, mock } from 'node:test';
 
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../lib/checkpoints';
 import { configure, type Experiment } from '../lib/experiment';
 import { projectFolder, sha256File, writeJsonAtomic } from '../lib/files';
+import { lockFolder } from '../lib/lock';
+import { openRunFolder, type Provenance } from '../lib/provenance';
 import { createRandom } from '../lib/random';
-import {
-  groupFinished, groupsOf, loadCheckpoint, openRunFolder, runFolder, saveCheckpoint, saveFinished, tidyRunFolder,
-  type Checkpoint, type Provenance,
-} from '../lib/runs';
+import { groupsOf, runFolder } from '../lib/run-names';
+import { groupFinished, saveFinished, tidyRunFolder } from '../lib/runs';
 import { vocabularySize } from '../lib/tokenizer';
 import { writeTinyModel } from './gpt2-fixtures';
 
@@ -190,7 +191,9 @@ test(`A trainer killed at ${KILLS} random moments ends bit for bit as one that i
       kills += 1;
       kinds[kind] = (kinds[kind] ?? 0) + 1;
     }
-    // a worker whose trainer was killed alone may have saved once more after the next trainer had tidied up
+    // a trainer killed after its last result leaves its lock, which is taken over here; a worker whose trainer was
+    // killed alone may have saved once more after the next trainer had tidied up
+    lockFolder(runFolder(name), name)();
     tidyRunFolder(runFolder(name), groupsOf(experiment, 2));
     assert.deepEqual(contents(runFolder(name)), whole);
     fs.rmSync(runFolder(name), { recursive: true });

@@ -4,12 +4,12 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import test, { after } from 'node:test';
 
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../lib/checkpoints';
 import { configure, type Experiment } from '../lib/experiment';
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../lib/files';
-import {
-  gridWarnings, groupFinished, groupsOf, loadCheckpoint, openRunFolder, promptsOf, readGrid, runFolder, saveCheckpoint,
-  saveFinished, tidyRunFolder, type Checkpoint, type Group, type Provenance,
-} from '../lib/runs';
+import { openRunFolder, type Provenance } from '../lib/provenance';
+import { groupsOf, runFolder, type Group } from '../lib/run-names';
+import { gridWarnings, groupFinished, promptsOf, readGrid, saveFinished, tidyRunFolder } from '../lib/runs';
 import { openSafetensors } from '../lib/safetensors';
 import { describeGrid } from '../lib/space';
 

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { configure } from '../lib/experiment';
-import { readGrid, runFolder } from '../lib/runs';
+import { runFolder } from '../lib/run-names';
+import { readGrid } from '../lib/runs';
 
 const root = join(__dirname, '..');
 
