@@ -1,11 +1,12 @@
 /** experiment.json of a run folder: the configuration and where the results come from. Neither ever changes. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BACKEND_NAMES, currentDevice, type Device } from './backend';
 import { checkExperiment, type Experiment } from './experiment';
 import { readJson, sha256File, writeJsonAtomic } from './files';
 import { checkJson } from './json';
+import { groupsOf, runPath } from './run-names';
 
 export interface Provenance {
   readonly device: Device;
@@ -41,11 +42,15 @@ export function readRecord(file: string): { experiment: Experiment } & Provenanc
 
 /**
  * Write experiment.json into a new folder, or check that an existing one was made with the same configuration,
- * device and files. Throws with the field that differs. Returns the provenance that stands in the folder.
+ * device and files. Throws with the field that differs, and where results have lost their experiment.json. Returns the provenance that stands in the folder.
  */
 export function openRunFolder(folder: string, experiment: Experiment, provenance: Provenance): Provenance {
   const file = join(folder, 'experiment.json');
   if (!existsSync(file)) {
+    if (holdsResults(folder, experiment)) {
+      throw new Error(`${file}: missing, though there are results: nobody can know of which configuration; ` +
+        `mend: choose another run name, or delete ${folder}`);
+    }
     writeJsonAtomic(file, { experiment, ...provenance });
     return provenance;
   }
@@ -62,6 +67,13 @@ export function openRunFolder(folder: string, experiment: Experiment, provenance
     }
   }
   return existing;
+}
+
+/** Is there anything that a training with this configuration would take for its own? */
+function holdsResults(folder: string, experiment: Experiment): boolean {
+  const checkpoints = join(folder, 'checkpoints');
+  return (existsSync(checkpoints) && readdirSync(checkpoints).length > 0) ||
+    groupsOf(experiment, 1).some(([run]) => existsSync(runPath(folder, run)));
 }
 
 /** What must be the same for results to lie in one folder, as JSON by name. */

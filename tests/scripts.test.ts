@@ -151,6 +151,12 @@ test('What the command line sets is what lib reads from the environment.', () =>
   assert.deepEqual(configure('tiny', {}, environment), { preset: 'tiny', ...given });
 });
 
+test('A setting left in the shell is not one of npm start; what belongs to the machine stays.', async () => {
+  const { isSetting } = await load<{ isSetting(name: string): boolean }>('notebooks.mjs');
+  const names = ['SOFT_PROMPTS_EPOCHS', 'SOFT_PROMPTS_BACKEND', 'SOFT_PROMPTS_TEST_KILLS', 'PATH'];
+  assert.deepEqual(names.map(isSetting), [true, false, false, false]);
+});
+
 interface Output {
   readonly status: number | null;
   readonly stdout: string;
