@@ -93,6 +93,6 @@ async function compute({ backend, threads, model: name, epochs }: Request): Prom
 
 if (require.main === module) {
   process.once('message', (request: Request) => {
-    void compute(request).then((sums) => process.send!(sums, () => process.disconnect()));
+    void compute(request).then((sums) => process.send!(sums, undefined, undefined, () => process.disconnect()));
   });
 }

@@ -84,7 +84,7 @@ test('Notebooks run in any order, and twice: each shows and writes the same, tok
         refused.push(notebook.name);
       });
     }
-    assert.deepEqual(refused, needing.slice(1).map(({ name }) => name), 'all but the first need a run');
+    assert.deepEqual(refused.slice(0, 4), needing.slice(1, 5).map(({ name }) => name), 'the four of the paper need a run');
     assert.ok(!fs.existsSync(runFolder(run)), 'what is refused leaves nothing behind');
 
     const shown = new Map<string, Output[]>();
