@@ -9,7 +9,8 @@ const PREFIX = 'SOFT_PROMPTS_';
 /** What is no setting: of a call, of the machine, of the tests, and the parameters of the notebooks. */
 const OTHERS = [
   'PRESET', 'RUN', 'FIGURES', 'BACKEND', 'DATA_URL', 'PAPER_DATA', 'TEST_KILLS', 'TEST_CASES', 'TEST_SEED', 'TEST_BACKEND',
-  'SHOWN', 'EPSILON', 'TABLE_EPSILON', 'SEED', 'PERPLEXITY', 'TOKEN', 'NEAREST', 'MOST',
+  'SHOWN', 'EPSILON', 'TABLE_EPSILON', 'SEED', 'PERPLEXITY', 'TOKEN', 'NEAREST', 'MOST', 'PERMUTATIONS', 'RESAMPLES',
+  'COMPONENTS', 'TEST_EXAMPLES', 'SWAP_SEED', 'LENS_WORD',
 ].map((name) => PREFIX + name);
 
 export const VARIABLES: readonly string[] = [...SETTING_NAMES.map(variableOf), ...OTHERS];
