@@ -20,7 +20,7 @@ import { relativeError, writeTinyModel } from './gpt2-fixtures';
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-training-'));
 const modelFolder = path.join(temporary, 'model');
 const dataFolder = path.join(temporary, 'data');
-const names = ['whole', 'broken', 'deadly', 'wild', 'twice', 'long'];
+const names = ['whole', 'broken', 'deadly', 'wild', 'twice', 'failing', 'none'];
 const nameOf = (name: string) => `test-${process.pid}-${name}`;
 
 const experiment: Experiment = {
