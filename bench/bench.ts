@@ -8,6 +8,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { workerEnvironment } from '../lib/crew';
 import { projectFolder, writeJsonAtomic } from '../lib/files';
+import { printDrift } from './drift';
 import type { Measured, Measurement } from './measure';
 
 interface Benchmark {
@@ -33,6 +34,7 @@ const BENCHMARKS: Readonly<Record<string, readonly Benchmark[]>> = {
   evaluate: [evaluation('embedded'), evaluation('6x256'), evaluation('124m')],
   neighbourhoods: [{ request: { kind: 'neighbourhoods', model: 'xl' }, runs: [1], single: true, unit: 'queries' }],
   'load-xl': [{ request: { kind: 'load', model: 'xl', folder: checkpoint }, runs: [1], single: true, unit: 'GB' }],
+  drift: [], // a table of its own
 };
 
 const USAGE = `npm run bench -- [options]   measures this machine; the whole takes about 15 minutes on two cores
@@ -166,6 +168,7 @@ async function main(): Promise<void> {
       }
     }
   }
+  if (options.only.includes('drift')) await printDrift((options.model ?? 'embedded') as Measurement['model']);
   if (options.json) writeJsonAtomic(options.json, rows);
 }
 

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startBackend } from './backend';
+import { loadCheckpoint } from './checkpoints';
 import { runWorkers, type Report } from './crew';
 import { resolveData } from './data';
 import { checkTasks, type Experiment } from './experiment';
@@ -10,10 +11,9 @@ import { modelFiles, resolveModel } from './hub';
 import type { DownloadProgress } from './hub-download';
 import { lockFolder } from './lock';
 import { freeMemory, logitBytes, runBytes, runsThatFit, weightBytes } from './memory';
-import {
-  describeGroup, gridFinished, groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder,
-  tidyRunFolder, type Grid, type Group, type Provenance,
-} from './runs';
+import { openRunFolder, provenanceOf, type Provenance } from './provenance';
+import { describeGroup, groupsOf, runFolder, type Group } from './run-names';
+import { gridFinished, groupFinished, readGrid, tidyRunFolder, type Grid } from './runs';
 import { loadTask, taskFileName, type Example } from './tasks';
 import type { FromWorker } from './worker';
 
