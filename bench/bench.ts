@@ -8,6 +8,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { workerEnvironment } from '../lib/crew';
 import { projectFolder, writeJsonAtomic } from '../lib/files';
+import { printDrift } from './drift';
 import type { Measured, Measurement } from './measure';
 
 interface Benchmark {
@@ -33,6 +34,7 @@ const BENCHMARKS: Readonly<Record<string, readonly Benchmark[]>> = {
   evaluate: [evaluation('embedded'), evaluation('6x256'), evaluation('124m')],
   neighbourhoods: [{ request: { kind: 'neighbourhoods', model: 'xl' }, runs: [1], single: true, unit: 'queries' }],
   'load-xl': [{ request: { kind: 'load', model: 'xl', folder: checkpoint }, runs: [1], single: true, unit: 'GB' }],
+  drift: [], // a table of its own
 };
 
 const USAGE = `npm run bench -- [options]   measures this machine; the whole takes about 15 minutes on two cores
@@ -59,6 +61,8 @@ interface Row {
   readonly gflops: number;
   /** of a 2048³ float32 product, in as many processes at once */
   readonly peakGflops: number;
+  /** of the step's products with the weights at their shapes, with nothing between them; 0: not measured */
+  readonly productGflops: number;
   readonly peakMemoryBytes: number;
 }
 
@@ -127,16 +131,18 @@ async function rowOf(name: string, benchmark: Benchmark, runsPerStep: number, se
     examplesPerSecond: sum((one) => one.examples / one.seconds),
     gflops: sum((one) => one.operations / one.seconds / 1e9),
     peakGflops: sum((one) => one.peakGflops),
+    productGflops: sum((one) => one.productGflops),
     peakMemoryBytes: sum((one) => one.peakMemoryBytes),
   };
 }
 
 function line(row: Row): string {
   const rate = row.examplesPerSecond < 10 ? row.examplesPerSecond.toFixed(2) : row.examplesPerSecond.toFixed(0);
-  const share = row.gflops > 0 ? `${((100 * row.gflops) / row.peakGflops).toFixed(0)} %` : '';
+  const share = (gflops: number) => (gflops > 0 ? `${((100 * gflops) / row.peakGflops).toFixed(0)} %` : '');
   return `| ${[
     row.benchmark, row.model, row.runsPerStep, row.processes, `${rate} ${row.unit}/s`, row.gflops > 0 ? row.gflops.toFixed(1) : '',
-    row.peakGflops > 0 ? row.peakGflops.toFixed(0) : '', share, `${(row.peakMemoryBytes / 1e9).toFixed(2)} GB`,
+    row.peakGflops > 0 ? row.peakGflops.toFixed(0) : '', share(row.gflops), share(row.productGflops),
+    `${(row.peakMemoryBytes / 1e9).toFixed(2)} GB`,
   ].join(' | ')} |`;
 }
 
@@ -145,8 +151,8 @@ async function main(): Promise<void> {
   if (!options) return console.log(USAGE);
   const [{ model }] = cpus();
   console.log(`${model}, ${availableParallelism()} cores, ${(totalmem() / 1e9).toFixed(0)} GB, Node ${process.version}\n`);
-  console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | peak memory |');
-  console.log('|---|---|---|---|---|---|---|---|---|');
+  console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | products alone | peak memory |');
+  console.log('|---|---|---|---|---|---|---|---|---|---|');
   const rows: Row[] = [];
   for (const name of options.only) {
     for (const benchmark of BENCHMARKS[name]) {
@@ -162,6 +168,7 @@ async function main(): Promise<void> {
       }
     }
   }
+  if (options.only.includes('drift')) await printDrift((options.model ?? 'embedded') as Measurement['model']);
   if (options.json) writeJsonAtomic(options.json, rows);
 }
 

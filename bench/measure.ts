@@ -3,16 +3,15 @@
  * Several of them at once measure what worker processes do together.
  */
 import { tf, startBackend } from '../lib/backend';
-import { distanceMatrix } from '../lib/distances';
 import { evaluate } from '../lib/evaluation';
 import { loadGpt2 } from '../lib/gpt2';
 import { disposeLayout, layOut, sharedTextLength } from '../lib/layout';
 import { promptGradient } from '../lib/forward';
-import { neighbourhoodCounts, findNeighbours } from '../lib/neighbourhoods';
-import { pointsFrom } from '../lib/points';
 import { initialPrompts } from '../lib/tuning';
+import { analyse, analyseFurther, QUERIES, randomSpace } from './analysis';
 import { batchOf, PROMPT_TOKENS, tasks } from './batches';
-import { measuredModel, SHAPES, stepOperations, type ModelName } from './models';
+import { measuredModel, type ModelName } from './models';
+import { secondsOfProducts, stepOperations } from './products';
 
 /** What bench.ts asks for. */
 export interface Measurement {
@@ -34,11 +33,17 @@ export interface Measured {
   readonly operations: number;
   /** of a 2048³ product, the mean of before and after */
   readonly peakGflops: number;
+  /** of the step's products with the weights, at their shapes and with nothing between them; 0: not measured */
+  readonly productGflops: number;
   readonly peakMemoryBytes: number;
 }
 
-/** Does a bit of work and returns how many examples and operations it was. */
-type Work = () => { examples: number; operations: number };
+interface Work {
+  /** does a bit of work and returns how many examples and operations it was */
+  readonly run: () => { examples: number; operations: number };
+  /** Gflop/s of the large products alone */
+  readonly productGflops?: () => number;
+}
 
 const MATRIX = 2048;
 
@@ -63,15 +68,29 @@ function trainingWork({ model: name, runsPerStep }: Measurement): Work {
   const values = initialPrompts(model, words, PROMPT_TOKENS);
   const prompts = tf.tensor3d(values, [runsPerStep, PROMPT_TOKENS, model.config.dModel]);
   let step = 0;
-  return () => {
+  const nextLayout = () => {
     const batches = words.map((_, run) => batchOf(run, step));
     step += 1;
-    const layout = layOut(batches, PROMPT_TOKENS, shared);
-    promptGradient(model, prompts, layout);
-    const operations = stepOperations(model.config, layout);
-    disposeLayout(layout);
-    return { examples: batches.flat().length, operations };
+    return { layout: layOut(batches, PROMPT_TOKENS, shared), examples: batches.flat().length };
   };
+  const run = () => {
+    const { layout, examples } = nextLayout();
+    promptGradient(model, prompts, layout);
+    const operations = stepOperations(model, layout);
+    disposeLayout(layout);
+    return { examples, operations };
+  };
+  const productGflops = () => {
+    let [operations, seconds] = [0, 0];
+    for (let i = 0; i < tasks.length; i++) {
+      const { layout } = nextLayout();
+      operations += stepOperations(model, layout);
+      seconds += secondsOfProducts(model, layout);
+      disposeLayout(layout);
+    }
+    return operations / seconds / 1e9;
+  };
+  return { run, productGflops };
 }
 
 function evaluationWork({ model: name, runsPerStep }: Measurement): Work {
@@ -80,39 +99,32 @@ function evaluationWork({ model: name, runsPerStep }: Measurement): Work {
   const values = initialPrompts(model, words, PROMPT_TOKENS);
   const prompts = tf.tensor3d(values, [runsPerStep, PROMPT_TOKENS, model.config.dModel]);
   let turn = 0;
-  return () => {
+  const run = () => {
     const examples = tasks[turn++ % tasks.length].test.slice(0, 32);
     evaluate(model, prompts, examples, { batchSize: 8, newTokens: 5 });
     return { examples: examples.length * runsPerStep, operations: 0 };
   };
+  return { run };
 }
 
-/** 240 prompts and 110 tokens against the vocabulary, ten init words and the prompts, at GPT-2 XL's width. */
+/** What notebooks 04 and 05 compute, at the paper's size and GPT-2 XL's width. */
 function neighbourhoodWork(): Work {
-  const { dModel, vocabularySize } = SHAPES.xl;
-  const random = (rows: number, seed: number) => {
-    const tensor = tf.randomNormal([rows, dModel], 0, 0.05, 'float32', seed);
-    const points = pointsFrom(tensor.dataSync() as Float32Array, dModel);
-    tensor.dispose();
-    return points;
+  const space = randomSpace();
+  const run = () => {
+    analyse(space);
+    analyseFurther(space);
+    return { examples: QUERIES, operations: 0 };
   };
-  const queries = random(350, 1);
-  const pool = random(vocabularySize + 250, 2);
-  const epsilons = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
-  return () => {
-    findNeighbours(queries, pool, { epsilon: 0.7 });
-    neighbourhoodCounts(queries, pool, epsilons);
-    distanceMatrix(queries, 'cosine');
-    return { examples: queries.count, operations: 2 * 2 * queries.count * pool.count * dModel };
-  };
+  return { run };
 }
 
 function loadWork({ folder }: Measurement): Work {
-  return () => {
+  const run = () => {
     const { config, tokenEmbedding } = loadGpt2(folder!);
     tf.sum(tokenEmbedding).dataSync();
     return { examples: (4 * (12 * config.layers * config.dModel ** 2 + tokenEmbedding.size)) / 1e9, operations: 0 };
   };
+  return { run };
 }
 
 async function measure(request: Measurement): Promise<Measured> {
@@ -121,7 +133,7 @@ async function measure(request: Measurement): Promise<Measured> {
     train: trainingWork, evaluate: evaluationWork, neighbourhoods: neighbourhoodWork, load: loadWork,
   }[request.kind](request);
   const once = request.kind === 'load';
-  if (!once) work();
+  if (!once) work.run();
   const before = once ? 0 : peak();
   await new Promise<void>((resolve) => {
     process.once('message', () => resolve());
@@ -132,13 +144,14 @@ async function measure(request: Measurement): Promise<Measured> {
   let examples = 0;
   let operations = 0;
   do {
-    const done = work();
+    const done = work.run();
     examples += done.examples;
     operations += done.operations;
   } while (!once && elapsed() < request.seconds);
   const seconds = elapsed();
   const peakMemoryBytes = process.resourceUsage().maxRSS * 1024;
-  return { examples, seconds, operations, peakGflops: once ? 0 : (before + peak()) / 2, peakMemoryBytes };
+  const productGflops = work.productGflops?.() ?? 0;
+  return { examples, seconds, operations, peakGflops: once ? 0 : (before + peak()) / 2, productGflops, peakMemoryBytes };
 }
 
 process.once('message', (request: Measurement) => {

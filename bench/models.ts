@@ -1,8 +1,7 @@
-/** The model shapes that are measured, with random weights, and how many multiplications they need. */
+/** The model shapes that are measured, with random weights. */
 import { tf } from '../lib/backend';
 import { loadGpt2, transposedCopy, type Gpt2, type Gpt2Config } from '../lib/gpt2';
 import { embeddedModelFolder } from '../lib/hub';
-import type { Layout } from '../lib/layout';
 
 const shape = (layers: number, dModel: number, heads: number): Gpt2Config => (
   { vocabularySize: 50257, positions: 1024, dModel, layers, heads, layerNormEpsilon: 1e-5 });
@@ -42,20 +41,4 @@ function randomGpt2(config: Gpt2Config): Gpt2 {
     finalScale: tf.ones([dModel]),
     finalShift: tf.zeros([dModel]),
   };
-}
-
-/**
- * Multiplications and additions of one training step in products with the weights, as forward.ts does them: none for
- * padding, the last block's only at label rows, the first block's gradient only at prefix rows. Attention itself, a
- * few in a hundred, is left out, so that a share of the peak is rather too low.
- */
-export function stepOperations({ layers, dModel: d, vocabularySize }: Gpt2Config, layout: Layout): number {
-  const prefix = layout.runs * layout.prefixTokens;
-  const rows = prefix + layout.suffixes.count;
-  const labels = layout.labels.count;
-  const qkv = 3 * d ** 2;
-  const others = 9 * d ** 2;
-  const forward = layers * rows * qkv + ((layers - 1) * rows + labels) * others;
-  const backward = ((layers - 1) * rows + prefix) * qkv + ((layers - 1) * rows + labels) * others;
-  return 2 * (forward + backward + 2 * labels * vocabularySize * d);
 }

@@ -8,15 +8,16 @@ import { z } from 'zod';
 import { ORIGIN_FILE } from './adapter-export';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, initialWordOf, readAdapter, type Adapter } from './adapters';
 import { startBackend, tf } from './backend';
+import type { Checkpoint } from './checkpoints';
 import { resolveData } from './data';
 import { evaluate } from './evaluation';
 import { checkExperiment, checkTasks, type Experiment } from './experiment';
 import { readJson } from './files';
 import { disposeGpt2, loadGpt2, readConfig, type Gpt2 } from './gpt2';
 import { findModel, modelFiles } from './hub';
-import {
-  groupFinished, openRunFolder, provenanceOf, readGrid, runFolder, saveFinished, type Checkpoint, type Grid,
-} from './runs';
+import { openRunFolder, provenanceOf } from './provenance';
+import { runFolder } from './run-names';
+import { groupFinished, readGrid, saveFinished, type Grid } from './runs';
 import { fault } from './safetensors-header';
 import { loadTask, taskFileName, type Task } from './tasks';
 import { singleToken } from './tokenizer';

@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { projectFolder } from './files';
-import { describeGroup, type Group } from './runs';
+import { describeGroup, type Group } from './run-names';
 import type { FromWorker, ToWorker } from './worker';
 
 /** Deaths of worker processes without a new epoch in between that end the training. */
@@ -37,13 +37,18 @@ export async function runWorkers(
     for (const worker of crew.workers) if (worker.connected) send(worker, { kind: 'stop' });
   };
   const abort = () => stop(new Error('training stopped; run it again to go on from the last finished epochs'));
+  // At once, since tslab ends an interrupted cell with a word of its own, before anything is thrown here.
+  const interrupt = () => {
+    process.stderr.write('stopping after the step in progress; finished epochs are saved: run it again to go on\n');
+    abort();
+  };
   signal?.addEventListener('abort', abort);
-  process.on('SIGINT', abort);
+  process.on('SIGINT', interrupt);
   try {
     await Promise.all(Array.from({ length: count }, () => fillPlace(crew).catch(stop)));
   } finally {
     signal?.removeEventListener('abort', abort);
-    process.off('SIGINT', abort);
+    process.off('SIGINT', interrupt);
   }
   if (crew.failure) throw crew.failure;
 }

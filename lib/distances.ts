@@ -196,9 +196,17 @@ export function squaredLengths(points: Points, name: string, refuseZero: boolean
 
 /** Sum of products in double precision. */
 export function dotProduct(a: Float32Array | Float64Array, b: Float32Array | Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
-  return sum;
+  // Four sums at once, as each addition would have to wait for the one before.
+  const whole = a.length & ~3;
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  for (let k = 0; k < whole; k += 4) {
+    s0 += a[k] * b[k];
+    s1 += a[k + 1] * b[k + 1];
+    s2 += a[k + 2] * b[k + 2];
+    s3 += a[k + 3] * b[k + 3];
+  }
+  for (let k = whole; k < a.length; k++) s0 += a[k] * b[k];
+  return s0 + s1 + (s2 + s3);
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import { EXPERIMENT_SCHEMA, firstIssue, readSetting, SETTING_NAMES, variableOf } from './settings';
 import { loadTask, TASK_NAMES, type Template } from './tasks';
+import { checkVariables } from './variables';
 
 export interface Experiment {
   /** preset that it started from */
@@ -84,7 +85,7 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 
 /**
  * The configuration: a preset, changed by `overrides`, changed by environment variables.
- * Throws for an unknown preset or field, a wrong type or range, and a word that is not one token.
+ * Throws for an unknown preset, field or variable, a wrong type or range, and a word that is not one token.
  */
 export function configure(
   preset: string, overrides: Partial<Experiment> = {}, environment: NodeJS.ProcessEnv = process.env,
@@ -128,6 +129,7 @@ export function checkTasks(experiment: Experiment, folder: string, positions = I
 }
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): Partial<Experiment> {
+  checkVariables(environment);
   const given = SETTING_NAMES.flatMap((name) => {
     const text = environment[variableOf(name)];
     return text === undefined || text === '' ? [] : [[name, readSetting(name, text, variableOf(name))]];
@@ -137,13 +139,14 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Partial<Experiment> {
 
 /**
  * A notebook's parameter: the value in its cell, unless the command line set SOFT_PROMPTS_<name>, which is
- * read as the same type (lists by commas). Throws where it is not of that type.
+ * read as the same type (lists by commas). Throws where it is not of that type, and for an unknown variable.
  */
 export function parameter(name: string, value: number, environment?: NodeJS.ProcessEnv): number;
 export function parameter(name: string, value: string, environment?: NodeJS.ProcessEnv): string;
 export function parameter(name: string, value: readonly number[], environment?: NodeJS.ProcessEnv): readonly number[];
 export function parameter(name: string, value: readonly string[], environment?: NodeJS.ProcessEnv): readonly string[];
 export function parameter(name: string, value: unknown, environment: NodeJS.ProcessEnv = process.env): unknown {
+  checkVariables(environment);
   const text = environment[`SOFT_PROMPTS_${name}`];
   return text === undefined || text === '' ? value : parsed(text, value, name);
 }

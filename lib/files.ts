@@ -46,6 +46,15 @@ export function writeError(file: string, error: unknown): unknown {
   return new Error(`${file}: could not be written (${code}): ${reason}`, { cause: error });
 }
 
+/** Add to an error what the user can do. */
+export function orMend<T>(mend: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new Error(`${(error as Error).message}; mend: ${mend}`, { cause: error });
+  }
+}
+
 /**
  * Write a file so that a reader, or a restart after a crash, sees the old content or the new one, never a
  * part: a temporary file in the same folder, fsync, rename, fsync of the folder. Creates missing parent

@@ -14,6 +14,12 @@ import {
   type DropoutMasks, type Normalized,
 } from './ops';
 
+/**
+ * Labels whose probabilities are in memory at once: the widest tensor has then at most 51 MB at GPT-2's vocabulary,
+ * and much of it is still in the processor's cache for its next use.
+ */
+export const LABELS_AT_ONCE = 256;
+
 /** Loss and most likely token at each label position of a layout, in its order. */
 export interface LabelResult {
   /** [labels] cross-entropy in nats */
@@ -40,9 +46,11 @@ export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): 
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
       x = replace(x, () => blockForward(block, x, model, layout, wanted).output);
     });
-    const logProbabilities = logSoftmax(unembed(model, finalNorm(model, x).output));
-    const losses = tf.neg(tf.gatherND(logProbabilities, labelIndices(layout)));
-    return { losses, predictions: tf.argMax(logProbabilities, -1) };
+    const h = finalNorm(model, x).output;
+    const parts = labelStarts(layout).map((start) => tf.tidy(() => labelResults(model, h, layout, start)));
+    return {
+      losses: tf.concat(parts.map(({ losses }) => losses), 0), predictions: tf.concat(parts.map((part) => part.predictions), 0),
+    };
   });
   // Read outside: tidy walks through every number of an array that it returns.
   const losses = tensors.losses.dataSync() as Float32Array;
@@ -221,18 +229,50 @@ function labelLossGradient(
   model: Gpt2, x: tf.Tensor2D, layout: Layout, weights: Float32Array,
 ): { losses: tf.Tensor1D; gradient: tf.Tensor2D } {
   const { output: h, norm } = finalNorm(model, x);
+  const parts = labelStarts(layout).map((start) => tf.tidy(() => expectedRows(model, h, layout, start)));
   const labelRows = tf.gather(model.tokenEmbedding, layout.labelIds) as tf.Tensor2D;
-  const probabilities = tf.softmax(unembed(model, h)) as tf.Tensor2D;
-  const labelProbabilities = tf.gatherND(probabilities, labelIndices(layout)) as tf.Tensor1D;
   const dh = tf.mul(
-    tf.sub(tf.matMul(probabilities, model.tokenEmbedding), labelRows), tf.tensor2d(weights, [weights.length, 1]));
+    tf.sub(tf.concat(parts.map(({ mean }) => mean), 0), labelRows), tf.tensor2d(weights, [weights.length, 1]));
   const gradient = normalizeGradient(tf.mul(dh, model.finalScale) as tf.Tensor2D, norm);
-  return { losses: tf.neg(tf.log(labelProbabilities)), gradient };
+  return { losses: tf.concat(parts.map(({ losses }) => losses), 0) as tf.Tensor1D, gradient };
 }
 
-function labelIndices(layout: Layout): tf.Tensor2D {
-  const { count } = layout.labels;
-  return tf.stack([tf.range(0, count, 1, 'int32'), layout.labelIds], 1) as tf.Tensor2D;
+/** Where each part of at most LABELS_AT_ONCE labels begins. */
+function labelStarts({ labels }: Layout): number[] {
+  return Array.from({ length: Math.ceil(labels.count / LABELS_AT_ONCE) }, (_, i) => i * LABELS_AT_ONCE);
+}
+
+/** The part of h [labels, dModel] that begins at a label, and its labels. */
+function labelPart(h: tf.Tensor2D, { labels, labelIds }: Layout, start: number): { rows: tf.Tensor2D; ids: tf.Tensor1D } {
+  const count = Math.min(LABELS_AT_ONCE, labels.count - start);
+  return { rows: tf.slice(h, [start, 0], [count, -1]), ids: tf.slice(labelIds, start, count) };
+}
+
+/** Losses and most likely tokens [n] of a part of the labels. */
+function labelResults(
+  model: Gpt2, h: tf.Tensor2D, layout: Layout, start: number,
+): { losses: tf.Tensor1D; predictions: tf.Tensor1D } {
+  const { rows, ids } = labelPart(h, layout, start);
+  const logProbabilities = logSoftmax(unembed(model, rows));
+  return {
+    losses: tf.neg(tf.gatherND(logProbabilities, labelIndices(ids))) as tf.Tensor1D,
+    predictions: tf.argMax(logProbabilities, -1),
+  };
+}
+
+/** Of a part of the labels, the losses [n] and the means of the token embeddings as h predicts them [n, dModel]. */
+function expectedRows(
+  model: Gpt2, h: tf.Tensor2D, layout: Layout, start: number,
+): { losses: tf.Tensor1D; mean: tf.Tensor2D } {
+  const { rows, ids } = labelPart(h, layout, start);
+  const probabilities = tf.softmax(unembed(model, rows)) as tf.Tensor2D;
+  const labels = tf.gatherND(probabilities, labelIndices(ids));
+  return { losses: tf.neg(tf.log(labels)) as tf.Tensor1D, mean: tf.matMul(probabilities, model.tokenEmbedding) };
+}
+
+/** [n, 2] place of each label in a matrix [n, vocabulary] */
+function labelIndices(labelIds: tf.Tensor1D): tf.Tensor2D {
+  return tf.stack([tf.range(0, labelIds.size, 1, 'int32'), labelIds], 1) as tf.Tensor2D;
 }
 
 /** The tensor that `make` returns, in place of `old`, which is disposed with all intermediate ones. */

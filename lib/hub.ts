@@ -5,6 +5,7 @@ import { projectFolder } from './files';
 import { cachedSnapshot, hubSettings, repositoryFolder, repositoryOf } from './hub-cache';
 import { downloadByHand, fetchSnapshot, reporter, type FetchOptions } from './hub-download';
 import { withFolderLock } from './lock';
+import { untilInterrupted } from './processes';
 
 export const embeddedModelFolder = join(projectFolder, 'data', 'model');
 
@@ -53,9 +54,11 @@ export async function resolveModel(model: string, options: ResolveOptions = {}):
   }
   const locks = repositoryFolder(join(settings.cache, '.locks'), repository.id);
   const report = reporter(options);
-  const snapshot = await withFolderLock(locks, `model ${model}`, async () => (
-    cachedSnapshot(settings.cache, repository) ?? fetchSnapshot(repository, settings, options, report)
-  ), { signal: options.signal, onWait: report.note });
+  const interrupted = `model ${model}: download interrupted; run it again to go on where it stopped`;
+  const snapshot = await untilInterrupted(options.signal, interrupted, (signal) => (
+    withFolderLock(locks, `model ${model}`, async () => (
+      cachedSnapshot(settings.cache, repository) ?? fetchSnapshot(repository, settings, { ...options, signal }, report)
+    ), { signal, onWait: report.note })));
   return { ...snapshot, repository: repository.id };
 }
 

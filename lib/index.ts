@@ -2,6 +2,7 @@
 export * from './backend';
 export * from './experiment';
 export * from './points';
+export * from './run-names';
 export * from './runs';
 export * from './training';
 export { exportAdapters } from './adapter-export';
@@ -10,6 +11,7 @@ export { readAdapter, writeAdapter, type Adapter } from './adapters';
 export { fetchFunctionVectors, findData, resolveData } from './data';
 export { evaluate } from './evaluation';
 export { greedy, labelLosses, promptGradient } from './forward';
+export type { RunMetrics } from './metrics';
 export { disposeGpt2, loadGpt2, type Gpt2, type Gpt2Config } from './gpt2';
 export { findModel, resolveModel, type ResolvedModel } from './hub';
 export type { DownloadProgress } from './hub-download';

@@ -1,6 +1,7 @@
 /** How many runs fit one step: an estimate of what a step keeps, against the memory that is free. */
 import { execFileSync } from 'node:child_process';
 import { freemem } from 'node:os';
+import { LABELS_AT_ONCE } from './forward';
 import type { Gpt2Config } from './gpt2';
 import type { Example } from './tasks';
 
@@ -13,12 +14,17 @@ export function weightBytes({ layers, dModel, vocabularySize, positions }: Gpt2C
   return FLOAT * (12 * layers * dModel ** 2 + (vocabularySize + positions) * dModel);
 }
 
+/** Bytes of a step however many runs it has: logits of the labels that are in memory at once, and their softmax. */
+export function logitBytes({ vocabularySize }: Gpt2Config): number {
+  return FLOAT * 3 * LABELS_AT_ONCE * vocabularySize;
+}
+
 /**
  * Bytes that one run adds to a step over a batch of its longest examples: what the forward pass keeps of each
- * layer for the gradient, the logits at the label tokens with their softmax, and the widest layer in progress.
+ * layer for the gradient, and the widest layer in progress.
  */
 export function runBytes(
-  { layers, dModel, heads, vocabularySize }: Gpt2Config, examples: readonly Example[],
+  { layers, dModel, heads }: Gpt2Config, examples: readonly Example[],
   { promptTokens, batchSize }: { readonly promptTokens: number; readonly batchSize: number },
 ): number {
   const longest = (lengths: number[]) => lengths.reduce((most, length) => Math.max(most, length), 0);
@@ -28,13 +34,12 @@ export function runBytes(
   // kept by forward.ts in each layer: two norms, queries, keys and values, gelu's derivative, probabilities
   const kept = layers * (9 * dModel + heads * (promptTokens + text + labels));
   const inProgress = 30 * dModel;
-  const logits = batchSize * labels * vocabularySize * 3;
-  return FLOAT * (rows * (kept + inProgress) + logits);
+  return FLOAT * rows * (kept + inProgress);
 }
 
-/** Runs of `bytes` each that fit into `free` bytes of memory beside the weights; at least 1. */
-export function runsThatFit(bytes: number, weights: number, free: number): number {
-  return Math.max(1, Math.floor((USABLE * free - weights) / bytes));
+/** Runs of `bytes` each that fit into `free` bytes of memory beside the `fixed` ones; at least 1. */
+export function runsThatFit(bytes: number, fixed: number, free: number): number {
+  return Math.max(1, Math.floor((USABLE * free - fixed) / bytes));
 }
 
 /** Bytes of memory that are free where the model computes: of the GPU, or of this machine (its container). */

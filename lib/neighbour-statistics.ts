@@ -7,8 +7,10 @@
  * up among the neighbours within ε only. `corrected` does none of this.
  */
 import type { Convention } from './distances';
-import { findNeighbours, type Neighbours } from './neighbourhoods';
-import { selectPoints, type Points, type PromptLabel, type PromptSet } from './points';
+import {
+  findNeighbours, selectNeighbours, surveyNeighbours, type EpsilonCounts, type Neighbours,
+} from './neighbourhoods';
+import { concatPoints, selectPoints, type Points, type PromptLabel, type PromptSet } from './points';
 
 /** Everything the statistics look at. */
 export interface EmbeddingSpace {
@@ -31,6 +33,14 @@ export interface SpaceNeighbours {
 /** Neighbours of vocabulary tokens, and which tokens. */
 export interface TokenNeighbours extends SpaceNeighbours {
   readonly tokens: readonly number[];
+}
+
+/** Neighbours of prompts and tokens, found together. */
+export interface SpaceSurvey {
+  readonly prompts: SpaceNeighbours;
+  readonly tokens: TokenNeighbours;
+  /** [prompt, epsilon]: how many vocabulary rows are closer than this ε to this prompt */
+  readonly curve: EpsilonCounts;
 }
 
 /** How many neighbours a token has, of each kind. */
@@ -95,6 +105,55 @@ export function neighboursOfTokens(
     tokens: [...tokens],
     vocabulary: findNeighbours(queries, space.vocabulary, { epsilon, ownRows: tokens }),
     prompts: findNeighbours(queries, space.prompts.points, { epsilon }),
+  };
+}
+
+/**
+ * neighboursOfPrompts, neighboursOfTokens and the prompts' counts at several ε with one pass over the vocabulary.
+ * What is wanted at a smaller ε or of fewer tokens needs no other: withinEpsilon, ofTokens.
+ */
+export function surveySpace(
+  space: EmbeddingSpace,
+  tokens: readonly number[],
+  epsilon: number,
+  epsilons: readonly number[],
+): SpaceSurvey {
+  checkSpace(space);
+  const { points } = space.prompts;
+  const queries = concatPoints(points, selectPoints(space.vocabulary, tokens));
+  const promptQueries = [...Array(points.count).keys()];
+  const tokenQueries = tokens.map((_, i) => points.count + i);
+  const { neighbours, counts } = surveyNeighbours(queries, space.vocabulary, epsilons, {
+    epsilon, ownRows: [...promptQueries.map(() => -1), ...tokens],
+  });
+  const among = findNeighbours(queries, points, { epsilon, ownRows: [...promptQueries, ...tokens.map(() => -1)] });
+  const part = (rows: readonly number[]): SpaceNeighbours => ({
+    epsilon, vocabulary: selectNeighbours(neighbours, rows), prompts: selectNeighbours(among, rows),
+  });
+  return {
+    prompts: part(promptQueries),
+    tokens: { ...part(tokenQueries), tokens: [...tokens] },
+    curve: { epsilons: counts.epsilons, counts: counts.counts.slice(0, points.count) },
+  };
+}
+
+/** The same neighbours within a smaller ε, without another search. Throws where it is larger. */
+export function withinEpsilon<F extends SpaceNeighbours>(found: F, epsilon: number): F {
+  const narrow = (neighbours: Neighbours): Neighbours =>
+    selectNeighbours(neighbours, [...neighbours.rows.keys()], epsilon);
+  return { ...found, epsilon, vocabulary: narrow(found.vocabulary), prompts: narrow(found.prompts) };
+}
+
+/** The neighbours of some of the tokens, without another search. Throws where a token is not among them. */
+export function ofTokens(found: TokenNeighbours, tokens: readonly number[]): TokenNeighbours {
+  const queries = tokens.map((token) => found.tokens.indexOf(token));
+  const missing = queries.indexOf(-1);
+  if (missing >= 0) throw new Error(`tokens: ${tokens[missing]}, expected one whose neighbours were searched`);
+  return {
+    epsilon: found.epsilon,
+    tokens: [...tokens],
+    vocabulary: selectNeighbours(found.vocabulary, queries),
+    prompts: selectNeighbours(found.prompts, queries),
   };
 }
 

@@ -1,25 +1,16 @@
 /**
  * Which points of a pool lie within cosine distance ε of query points (section 3.2 of the paper).
  *
- * The matrix product finds candidates in single precision, block by block, with a margin for its rounding;
- * each candidate is then measured in double precision, which decides. So at the threshold nothing is left to
- * the rounding of float32: the result does not depend on the backend (TF32 of NVIDIA GPUs included) or on the
- * block size.
+ * The pool scan finds candidates in single precision; where that leaves a doubt, the distance in double precision
+ * decides. So at the threshold nothing is left to the rounding of float32: the result does not depend on the backend
+ * (TF32 of NVIDIA GPUs included) or on the block size.
  */
-import { currentDevice, tf } from './backend';
-import { cosineDistanceOf, dotProduct, squaredLengths } from './distances';
-import { pointAt, type Points } from './points';
+import type { Points } from './points';
+import { measureBetween, scanPool, type Collector, type Measure, type ScanOptions } from './pool-scan';
 
-export interface NeighbourOptions {
+export interface NeighbourOptions extends ScanOptions {
   /** cosine distance, 0–2; neighbours are strictly closer. The paper uses 0.7. */
   readonly epsilon: number;
-  /**
-   * For each query the pool row that is this very point, −1 where there is none. A point is never its own
-   * neighbour nor its own nearest row. Default: none. Other rows with equal numbers do count.
-   */
-  readonly ownRows?: readonly number[];
-  /** pool rows in one matrix product; bounds the memory, does not change the result */
-  readonly blockRows?: number;
 }
 
 /** The neighbours of every query. */
@@ -43,15 +34,20 @@ export interface EpsilonCounts {
   readonly counts: readonly (readonly number[])[];
 }
 
+/** Neighbours within one ε and numbers of neighbours within several, of the same queries. */
+export interface NeighbourSurvey {
+  readonly neighbours: Neighbours;
+  readonly counts: EpsilonCounts;
+}
+
 /** What has been found for one query, in the order of the pool. */
 interface Found {
   readonly rows: number[];
   readonly distances: number[];
 }
 
-/** Numbers in one block of the product, so that many queries do not make it large: 16 MiB. */
-const BLOCK_NUMBERS = 4 * 1024 * 1024;
-const LARGEST_BLOCK_ROWS = 4096;
+/** Steps of cosine distance 1 in the table that finds between which ε a distance lies. */
+const STEPS = 1 << 14;
 
 /**
  * All pool rows within ε of each query, and the nearest one. `await startBackend()` before.
@@ -60,34 +56,11 @@ const LARGEST_BLOCK_ROWS = 4096;
  * Cost: one product queries × pool, and about a microsecond for each neighbour found.
  */
 export function findNeighbours(queries: Points, pool: Points, options: NeighbourOptions): Neighbours {
-  const { epsilon } = options;
-  checkEpsilon(epsilon);
-  const found = Array.from({ length: queries.count }, (): Found => ({ rows: [], distances: [] }));
-  const nearestRow = new Int32Array(queries.count).fill(-1);
-  const nearestDistance = new Float64Array(queries.count).fill(Infinity);
-
-  scanPool(queries, pool, options, (query, poolRow, exactDistance) => {
-    const distance = exactDistance(query, poolRow);
-    if (distance < nearestDistance[query]) {
-      nearestDistance[query] = distance;
-      nearestRow[query] = poolRow;
-    }
-    if (distance < epsilon) {
-      found[query].rows.push(poolRow);
-      found[query].distances.push(distance);
-    }
-    // Rows beyond both ε and the nearest so far can be skipped from here on.
-    return Math.max(epsilon, nearestDistance[query]);
-  });
-  const sorted = found.map(sortByDistance);
-  return {
-    epsilon,
-    poolCount: pool.count,
-    rows: sorted.map((list) => list.rows),
-    distances: sorted.map((list) => list.distances),
-    nearestRow,
-    nearestDistance: nearestDistance.map((distance) => (distance === Infinity ? NaN : distance)),
-  };
+  checkEpsilon(options.epsilon);
+  const measure = measureBetween(queries, pool, options);
+  const neighbours = neighbourCollector(queries, pool, measure, options.epsilon);
+  scanPool(queries, pool, measure, options, [neighbours]);
+  return neighbours.result();
 }
 
 /**
@@ -99,28 +72,28 @@ export function neighbourhoodCounts(
   queries: Points,
   pool: Points,
   epsilons: readonly number[],
-  options: Omit<NeighbourOptions, 'epsilon'> = {},
+  options: ScanOptions = {},
 ): EpsilonCounts {
   epsilons.forEach(checkEpsilon);
-  const ascending = [...new Set(epsilons)].sort((a, b) => a - b);
-  const largest = ascending.at(-1) ?? 0;
-  const margin = cosineMargin(pool.dModel);
-  // histogram[query][k]: distances that are within ascending[k] but not within ascending[k − 1]
-  const histogram = Array.from({ length: queries.count }, () => new Array<number>(ascending.length).fill(0));
+  const measure = measureBetween(queries, pool, options);
+  const counts = countCollector(queries, measure, epsilons);
+  scanPool(queries, pool, measure, options, [counts]);
+  return counts.result();
+}
 
-  scanPool(queries, pool, options, (query, poolRow, exactDistance, estimate) => {
-    const bin = firstAbove(ascending, estimate - margin);
-    const certain = bin === firstAbove(ascending, estimate + margin);
-    const exactBin = certain ? bin : firstAbove(ascending, exactDistance(query, poolRow));
-    if (exactBin < ascending.length) histogram[query][exactBin]++;
-    return largest;
-  }, largest);
-  const counts = histogram.map((bins) => {
-    let sum = 0;
-    const cumulative = bins.map((bin) => (sum += bin));
-    return epsilons.map((epsilon) => cumulative[ascending.indexOf(epsilon)]);
-  });
-  return { epsilons: [...epsilons], counts };
+/** What findNeighbours and neighbourhoodCounts find, in one pass over the pool instead of two. */
+export function surveyNeighbours(
+  queries: Points,
+  pool: Points,
+  epsilons: readonly number[],
+  options: NeighbourOptions,
+): NeighbourSurvey {
+  [...epsilons, options.epsilon].forEach(checkEpsilon);
+  const measure = measureBetween(queries, pool, options);
+  const neighbours = neighbourCollector(queries, pool, measure, options.epsilon);
+  const counts = countCollector(queries, measure, epsilons);
+  scanPool(queries, pool, measure, options, [neighbours, counts]);
+  return { neighbours: neighbours.result(), counts: counts.result() };
 }
 
 /**
@@ -131,111 +104,148 @@ export function nearestRows(
   queries: Points,
   pool: Points,
   count: number,
-  options: Omit<NeighbourOptions, 'epsilon'> = {},
+  options: ScanOptions = {},
 ): number[][] {
   if (!Number.isInteger(count) || count < 1) throw new Error(`count: ${count}, expected a whole number above 0`);
-  const found = Array.from({ length: queries.count }, (): Found => ({ rows: [], distances: [] }));
-  scanPool(queries, pool, options, (query, poolRow, exactDistance) => {
-    const { rows, distances } = found[query];
-    const distance = exactDistance(query, poolRow);
-    let place = distances.length;
-    while (place > 0 && distance < distances[place - 1]) place--;
-    if (place < count) {
-      rows.splice(place, 0, poolRow);
-      distances.splice(place, 0, distance);
-      rows.length = distances.length = Math.min(count, rows.length);
-    }
-    return rows.length < count ? 2 : distances[count - 1];
-  });
-  return found.map(({ rows }) => rows);
+  const measure = measureBetween(queries, pool, options);
+  const nearest = nearestCollector(queries, measure, count);
+  scanPool(queries, pool, measure, options, [nearest]);
+  return nearest.result();
 }
 
 /**
- * Called for a pool row that may matter; returns the cosine distance beyond which rows no longer matter for
- * this query.
- * @param estimate cosine distance in single precision, at most cosineMargin off
+ * The neighbours of chosen queries, within the same or a smaller ε, without another search.
+ * Throws where a query does not exist or ε is larger than the one searched with.
  */
-type Visit = (query: number, poolRow: number, exactDistance: ExactDistance, estimate: number) => number;
-type ExactDistance = (query: number, poolRow: number) => number;
+export function selectNeighbours(
+  found: Neighbours,
+  queries: readonly number[],
+  epsilon: number = found.epsilon,
+): Neighbours {
+  if (!(epsilon >= 0 && epsilon <= found.epsilon)) {
+    throw new Error(`neighbours: epsilon ${epsilon}, expected 0 to the ${found.epsilon} searched with`);
+  }
+  const missing = queries.find((query) => found.rows[query] === undefined);
+  if (missing !== undefined) throw new Error(`neighbours: query ${missing} of ${found.rows.length}`);
+  const within = queries.map((query) => firstAtLeast(found.distances[query], epsilon));
+  return {
+    epsilon,
+    poolCount: found.poolCount,
+    rows: queries.map((query, i) => found.rows[query].slice(0, within[i])),
+    distances: queries.map((query, i) => found.distances[query].slice(0, within[i])),
+    nearestRow: Int32Array.from(queries, (query) => found.nearestRow[query]),
+    nearestDistance: Float64Array.from(queries, (query) => found.nearestDistance[query]),
+  };
+}
 
-/** Visit the pool rows whose estimated distance to a query is within that query's limit (plus the margin). */
-function scanPool(
+function neighbourCollector(
   queries: Points,
   pool: Points,
-  options: Omit<NeighbourOptions, 'epsilon'>,
-  visit: Visit,
-  firstLimit = 2,
-): void {
-  const { ownRows } = options;
-  checkFit(queries, pool, ownRows);
-  const querySquares = squaredLengths(queries, 'queries', true);
-  const poolSquares = squaredLengths(pool, 'pool', true);
-  const inverseLengths = Float64Array.from(poolSquares, (square) => 1 / Math.sqrt(square));
-  const exactDistance = (query: number, poolRow: number): number => {
-    const dot = dotProduct(pointAt(queries, query), pointAt(pool, poolRow));
-    return cosineDistanceOf(dot, querySquares[query], poolSquares[poolRow]);
-  };
-  const margin = cosineMargin(pool.dModel);
-  // A row matters where its cosine is above this.
-  const lowestCosine = new Float64Array(queries.count).fill(1 - firstLimit - margin);
-
-  forEachBlock(queries, querySquares, pool, blockRowsOf(queries, options), (product, start, rows) => {
-    for (let query = 0; query < queries.count; query++) {
+  { exact, margin }: Measure,
+  epsilon: number,
+): Collector<Neighbours> {
+  const found = Array.from({ length: queries.count }, (): Found => ({ rows: [], distances: [] }));
+  const nearestRow = new Int32Array(queries.count).fill(-1);
+  const nearestDistance = new Float64Array(queries.count).fill(Infinity);
+  // A row matters where its cosine is above this: it is within ε, or nearer than the nearest so far.
+  const lowestCosine = new Float64Array(queries.count).fill(-1 - margin);
+  return {
+    take(query, cosines, start) {
       let lowest = lowestCosine[query];
-      const own = ownRows?.[query] ?? -1;
-      const offset = query * rows;
-      for (let k = 0; k < rows; k++) {
-        const cosine = product[offset + k] * inverseLengths[start + k];
-        if (cosine <= lowest || start + k === own) continue;
-        lowest = 1 - visit(query, start + k, exactDistance, 1 - cosine) - margin;
+      for (let k = 0; k < cosines.length; k++) {
+        if (!(cosines[k] > lowest)) continue;
+        const distance = exact(query, start + k);
+        if (distance < nearestDistance[query]) {
+          nearestDistance[query] = distance;
+          nearestRow[query] = start + k;
+        }
+        if (distance < epsilon) {
+          found[query].rows.push(start + k);
+          found[query].distances.push(distance);
+        }
+        lowest = 1 - Math.max(epsilon, nearestDistance[query]) - margin;
       }
       lowestCosine[query] = lowest;
-    }
-  });
+    },
+    result() {
+      const sorted = found.map(sortByDistance);
+      return {
+        epsilon,
+        poolCount: pool.count,
+        rows: sorted.map((list) => list.rows),
+        distances: sorted.map((list) => list.distances),
+        nearestRow,
+        nearestDistance: nearestDistance.map((distance) => (distance === Infinity ? NaN : distance)),
+      };
+    },
+  };
 }
 
-/** Products of the unit queries with `blockRows` pool rows at a time: [query, rows], row-major. */
-function forEachBlock(
+function nearestCollector(
   queries: Points,
-  querySquares: Float64Array,
-  pool: Points,
-  blockRows: number,
-  use: (product: Float32Array, start: number, rows: number) => void,
-): void {
-  if (queries.count === 0) return;
-  const { dModel } = queries;
-  const unit = queries.data.map((value, i) => value / Math.sqrt(querySquares[Math.floor(i / dModel)]));
-  const unitQueries = tf.tensor2d(unit, [queries.count, dModel]);
-  try {
-    for (let start = 0; start < pool.count; start += blockRows) {
-      const rows = Math.min(blockRows, pool.count - start);
-      const block = tf.tensor2d(pool.data.subarray(start * dModel, (start + rows) * dModel), [rows, dModel]);
-      const product = tf.matMul(unitQueries, block, false, true);
-      const numbers = product.dataSync<'float32'>();
-      tf.dispose([block, product]);
-      use(numbers, start, rows);
-    }
-  } finally {
-    unitQueries.dispose();
-  }
+  { exact, margin }: Measure,
+  count: number,
+): Collector<number[][]> {
+  const found = Array.from({ length: queries.count }, (): Found => ({ rows: [], distances: [] }));
+  return {
+    take(query, cosines, start) {
+      const { rows, distances } = found[query];
+      for (let k = 0; k < cosines.length; k++) {
+        // A row matters where it may be nearer than the last of those so far.
+        const lowest = (rows.length < count ? -1 : 1 - distances[count - 1]) - margin;
+        if (!(cosines[k] > lowest)) continue;
+        const distance = exact(query, start + k);
+        let place = distances.length;
+        while (place > 0 && distance < distances[place - 1]) place--;
+        rows.splice(place, 0, start + k);
+        distances.splice(place, 0, distance);
+        rows.length = distances.length = Math.min(count, rows.length);
+      }
+    },
+    result: () => found.map(({ rows }) => rows),
+  };
+}
+
+function countCollector(
+  queries: Points,
+  { exact, margin }: Measure,
+  epsilons: readonly number[],
+): Collector<EpsilonCounts> {
+  const ascending = [...new Set(epsilons)].sort((a, b) => a - b);
+  const lowest = 1 - (ascending.at(-1) ?? 0) - margin;
+  const binOf = certainBins(ascending, margin);
+  // histogram[query][k]: distances that are within ascending[k] but not within ascending[k − 1]
+  const histogram = Array.from({ length: queries.count }, () => new Int32Array(ascending.length + 1));
+  return {
+    take(query, cosines, start) {
+      const bins = histogram[query];
+      for (let k = 0; k < cosines.length; k++) {
+        if (!(cosines[k] > lowest)) continue;
+        const bin = binOf[((1 + margin - cosines[k]) * STEPS) | 0];
+        bins[bin >= 0 ? bin : firstAbove(ascending, exact(query, start + k))]++;
+      }
+    },
+    result() {
+      const counts = histogram.map((bins) => {
+        let sum = 0;
+        const cumulative = Array.from(bins, (bin) => (sum += bin));
+        return epsilons.map((epsilon) => cumulative[ascending.indexOf(epsilon)]);
+      });
+      return { epsilons: [...epsilons], counts };
+    },
+  };
 }
 
 /**
- * How far a cosine from the matrix product can be from the exact one: dModel roundings of 2^-24 where the
- * products are added. A GPU may cut both factors to TF32, 2^-10 each, and cut off where it adds, too.
+ * For an estimated distance e, element ⌊(e + margin) · STEPS⌋: how many of the ascending ε are not above the exact
+ * distance, which is at most `margin` off; −1 where that is not certain.
  */
-function cosineMargin(dModel: number): number {
-  const additions = (dModel + 8) * 2 ** -24;
-  return currentDevice().kind === 'GPU' ? 2 ** -9 + 4 * additions : additions;
-}
-
-function blockRowsOf(queries: Points, options: Omit<NeighbourOptions, 'epsilon'>): number {
-  const fitting = Math.floor(BLOCK_NUMBERS / Math.max(1, queries.count));
-  const blockRows = options.blockRows ?? Math.max(1, Math.min(LARGEST_BLOCK_ROWS, fitting));
-  if (!Number.isInteger(blockRows) || blockRows < 1) {
-    throw new Error(`blockRows: ${blockRows}, expected a whole number above 0`);
-  }
-  return blockRows;
+function certainBins(ascending: readonly number[], margin: number): Int32Array {
+  const length = Math.ceil(((ascending.at(-1) ?? 0) + 2 * margin) * STEPS) + 1;
+  return Int32Array.from({ length }, (_, step) => {
+    const bin = firstAbove(ascending, step / STEPS - 2 * margin);
+    return bin === firstAbove(ascending, (step + 1) / STEPS) ? bin : -1;
+  });
 }
 
 /** Index of the first of ascending numbers that is above `value`; their number where none is. */
@@ -245,13 +255,10 @@ function firstAbove(ascending: readonly number[], value: number): number {
   return k;
 }
 
-function checkFit(queries: Points, pool: Points, ownRows: readonly number[] | undefined): void {
-  if (queries.dModel !== pool.dModel) {
-    throw new Error(`neighbours: queries of dModel ${queries.dModel}, pool of dModel ${pool.dModel}`);
-  }
-  if (ownRows && ownRows.length !== queries.count) {
-    throw new Error(`ownRows: ${ownRows.length} for ${queries.count} queries`);
-  }
+/** Index of the first of ascending numbers that is `value` or more; their number where none is. */
+function firstAtLeast(ascending: Float64Array, value: number): number {
+  const k = ascending.findIndex((number) => number >= value);
+  return k < 0 ? ascending.length : k;
 }
 
 function checkEpsilon(epsilon: number): void {

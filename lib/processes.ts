@@ -1,4 +1,4 @@
-/** Which processes of this machine are alive, and whether a number still means the same one. */
+/** Which processes of this machine are alive, whether a number still means the same one, and interrupts of this one. */
 import { readFileSync } from 'node:fs';
 
 /**
@@ -24,6 +24,23 @@ export function processStart(pid: number): string | null {
     return tick === undefined ? null : `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${tick}`;
   } catch {
     return null;
+  }
+}
+
+/**
+ * Do something that a signal can stop, and Ctrl-C or "interrupt kernel" too, for then the signal that `work` gets
+ * fires with an error of this message.
+ */
+export async function untilInterrupted<T>(
+  signal: AbortSignal | undefined, message: string, work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = () => controller.abort(new Error(message));
+  process.on('SIGINT', interrupt);
+  try {
+    return await work(signal ? AbortSignal.any([signal, controller.signal]) : controller.signal);
+  } finally {
+    process.off('SIGINT', interrupt);
   }
 }
 

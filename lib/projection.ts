@@ -62,8 +62,7 @@ export function projectTsne(
   const affinities = jointProbabilities(squared, perplexity).data;
   const coordinates = seed === undefined ? startFromComponents(points) : startFromSeed(count, seed);
   descend(coordinates, affinities, iterations);
-  const kernel = new Float64Array(count * count);
-  return { coordinates, divergence: divergenceGradient(coordinates, affinities, 1, kernel).divergence };
+  return { coordinates, divergence: divergenceOf(coordinates, affinities) };
 }
 
 /**
@@ -126,7 +125,7 @@ function descend(coordinates: Float64Array, affinities: Float64Array, iterations
       gains.fill(1);
       update.fill(0);
     }
-    const { gradient } = divergenceGradient(coordinates, affinities, exaggerated ? EXAGGERATION : 1, kernel);
+    const gradient = divergenceGradient(coordinates, affinities, exaggerated ? EXAGGERATION : 1, kernel);
     if (!exaggerated && Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0)) <= SMALLEST_GRADIENT) return;
     for (let k = 0; k < coordinates.length; k++) {
       // Speed up where the descent keeps its direction, slow down where it turns.
@@ -137,8 +136,23 @@ function descend(coordinates: Float64Array, affinities: Float64Array, iterations
   }
 }
 
+/** Divergence of the picture from the joint probabilities, in nats. */
+function divergenceOf(coordinates: Float64Array, affinities: Float64Array): number {
+  const count = coordinates.length / 2;
+  const kernel = new Float64Array(count * count);
+  const sum = fillKernel(coordinates, kernel);
+  let divergence = 0;
+  for (let i = 0; i < count; i++) {
+    for (let j = i + 1; j < count; j++) {
+      const k = i * count + j;
+      divergence += 2 * affinities[k] * Math.log(affinities[k] / Math.max(kernel[k] / sum, Number.EPSILON));
+    }
+  }
+  return divergence;
+}
+
 /**
- * Divergence of the picture from the joint probabilities, and its gradient [count, 2] with these exaggerated.
+ * The gradient [count, 2] of the divergence with exaggerated joint probabilities.
  * @param kernel room for count² numbers, overwritten
  */
 function divergenceGradient(
@@ -146,23 +160,14 @@ function divergenceGradient(
   affinities: Float64Array,
   exaggeration: number,
   kernel: Float64Array,
-): { readonly divergence: number; readonly gradient: Float64Array } {
+): Float64Array {
   const count = coordinates.length / 2;
-  let sum = 0;
-  for (let i = 0; i < count; i++) {
-    for (let j = i + 1; j < count; j++) {
-      const value = 1 / (1 + squaredPlaneDistance(coordinates, i, j));
-      kernel[i * count + j] = value;
-      sum += 2 * value;
-    }
-  }
+  const sum = fillKernel(coordinates, kernel);
   const gradient = new Float64Array(count * 2);
-  let divergence = 0;
   for (let i = 0; i < count; i++) {
     for (let j = i + 1; j < count; j++) {
       const k = i * count + j;
       const q = Math.max(kernel[k] / sum, Number.EPSILON);
-      divergence += 2 * affinities[k] * Math.log(affinities[k] / q);
       const pull = 4 * (affinities[k] * exaggeration - q) * kernel[k];
       const x = pull * (coordinates[i * 2] - coordinates[j * 2]);
       const y = pull * (coordinates[i * 2 + 1] - coordinates[j * 2 + 1]);
@@ -172,7 +177,21 @@ function divergenceGradient(
       gradient[j * 2 + 1] -= y;
     }
   }
-  return { divergence, gradient };
+  return gradient;
+}
+
+/** Student's t of every pair i < j, not normalised, and the sum over all ordered pairs. */
+function fillKernel(coordinates: Float64Array, kernel: Float64Array): number {
+  const count = coordinates.length / 2;
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    for (let j = i + 1; j < count; j++) {
+      const value = 1 / (1 + squaredPlaneDistance(coordinates, i, j));
+      kernel[i * count + j] = value;
+      sum += 2 * value;
+    }
+  }
+  return sum;
 }
 
 function startFromSeed(count: number, seed: number): Float64Array {

@@ -4,7 +4,7 @@ import { configure } from './experiment';
 import type { NeighbourCurve } from './figures-neighbours';
 import { findModel } from './hub';
 import type { EmbeddingSpace } from './neighbour-statistics';
-import { neighbourhoodCounts } from './neighbourhoods';
+import { neighbourhoodCounts, type EpsilonCounts } from './neighbourhoods';
 import { pointsFrom, type Points, type PromptLabel, type PromptSet } from './points';
 import { gridWarnings, promptsOf, type Grid } from './runs';
 import { openCheckpoint } from './safetensors';
@@ -92,12 +92,16 @@ export const CURVE_EPSILONS: readonly number[] = Array.from({ length: 20 }, (_, 
 /**
  * How the neighbourhoods of the prompts grow with ε (corrected: no prompt is its own neighbour).
  * `await startBackend()` before.
+ * @param counts of vocabulary rows around the prompts at several ε: those to draw, or what a survey has found
  */
 export function promptNeighbourCurve(
-  space: EmbeddingSpace, epsilons: readonly number[] = CURVE_EPSILONS,
+  space: EmbeddingSpace,
+  counts: EpsilonCounts | readonly number[] = CURVE_EPSILONS,
 ): NeighbourCurve {
   const { points, labels } = space.prompts;
-  const vocabulary = columnMeans(neighbourhoodCounts(points, space.vocabulary, epsilons).counts);
+  const found = 'counts' in counts ? counts : neighbourhoodCounts(points, space.vocabulary, counts);
+  const { epsilons } = found;
+  const vocabulary = columnMeans(found.counts);
   const distances = distanceMatrix(points, 'cosine');
   const among = (related: (a: PromptLabel, b: PromptLabel) => boolean) => epsilons.map((epsilon) => {
     let count = 0;

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { startBackend } from './backend';
+import { loadCheckpoint } from './checkpoints';
 import { runWorkers, type Report } from './crew';
 import { resolveData } from './data';
 import { checkTasks, type Experiment } from './experiment';
@@ -9,11 +10,10 @@ import { readConfig, type Gpt2Config } from './gpt2';
 import { modelFiles, resolveModel } from './hub';
 import type { DownloadProgress } from './hub-download';
 import { lockFolder } from './lock';
-import { freeMemory, runBytes, runsThatFit, weightBytes } from './memory';
-import {
-  describeGroup, gridFinished, groupFinished, groupsOf, loadCheckpoint, openRunFolder, provenanceOf, readGrid, runFolder,
-  tidyRunFolder, type Grid, type Group, type Provenance,
-} from './runs';
+import { freeMemory, logitBytes, runBytes, runsThatFit, weightBytes } from './memory';
+import { openRunFolder, provenanceOf, type Provenance } from './provenance';
+import { describeGroup, groupsOf, runFolder, type Group } from './run-names';
+import { gridFinished, groupFinished, readGrid, tidyRunFolder, type Grid } from './runs';
 import { loadTask, taskFileName, type Example } from './tasks';
 import type { FromWorker } from './worker';
 
@@ -137,7 +137,7 @@ function runsPerStepFor(
 ): number {
   if (experiment.runsPerStep !== 'auto') return experiment.runsPerStep;
   const bytes = Math.max(...[...tasks.values()].map((examples) => runBytes(config, examples, experiment)));
-  const fit = runsThatFit(bytes, weightBytes(config), freeMemory(kind) / workers);
+  const fit = runsThatFit(bytes, weightBytes(config) + logitBytes(config), freeMemory(kind) / workers);
   const runs = experiment.tasks.length * experiment.words.length * experiment.seeds.length;
   const groups = Math.ceil(runs / Math.min(fit, MOST_RUNS_PER_STEP) / workers) * workers;
   return Math.ceil(runs / groups);

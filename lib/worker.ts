@@ -4,10 +4,12 @@
  * processes do far more than one with two threads.
  */
 import { startBackend, type Device } from './backend';
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from './checkpoints';
 import { findData } from './data';
 import type { Experiment } from './experiment';
 import { loadGpt2, type Gpt2 } from './gpt2';
-import { loadCheckpoint, saveCheckpoint, saveFinished, type Checkpoint, type Group } from './runs';
+import type { Group } from './run-names';
+import { saveFinished } from './runs';
 import { loadTask } from './tasks';
 import { singleToken } from './tokenizer';
 import { initialPrompts, initialState, tune, type Stop } from './tuning';

@@ -272,8 +272,10 @@ async def run_one(path, options, progress, stop):
     finally:
         ticker.cancel()
         stop.watch(None, None)
+    failed = options.cache / 'failed' / path.name
     if stop.asked:
-        progress.end('stopped')
+        write_notebook(run.notebook, failed)
+        progress.end(f'stopped; the notebook as far as it came: {os.path.relpath(failed)}')
         raise Stopped
     seconds = round(progress.seconds(), 1)
     if problem is None:
@@ -281,7 +283,6 @@ async def run_one(path, options, progress, stop):
         write_notebook(run.notebook, target)
         progress.end(f'{len(run.code_cells)} cells done in {seconds} s')
     else:
-        failed = options.cache / 'failed' / path.name
         write_notebook(run.notebook, failed)
         progress.end(f'FAILED after {seconds} s')
         print(f'{problem}\n  the notebook as far as it came: {os.path.relpath(failed)}', flush=True)

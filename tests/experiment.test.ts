@@ -41,7 +41,7 @@ test('Overrides change the preset, and environment variables change both.', () =
     SOFT_PROMPTS_BATCH_SIZE: '16', SOFT_PROMPTS_LEARNING_RATE: '1e-2', SOFT_PROMPTS_WEIGHT_DECAY: '0',
     SOFT_PROMPTS_DROPOUT: '0.2', SOFT_PROMPTS_TEMPLATE: 'plain', SOFT_PROMPTS_PROMPT_TOKENS: '5',
     SOFT_PROMPTS_EXAMPLES: '20', SOFT_PROMPTS_RUNS_PER_STEP: '2', SOFT_PROMPTS_NEW_TOKENS: '3',
-    SOFT_PROMPTS_REVISION: 'v1', SOFT_PROMPTS_UNRELATED: 'x',
+    SOFT_PROMPTS_REVISION: 'v1', SOFT_PROMPTS_EPSILON: '0.5',
   };
   assert.deepEqual(configure('demo', { epochs: 3 }, environment), {
     preset: 'demo', model: '/models/x', revision: 'v1', data: 'function-vectors', tasks: ['present_past', 'singular_plural'],

@@ -8,11 +8,12 @@ import * as fc from 'fast-check';
 
 import { readAdapter } from '../lib/adapters';
 import { startBackend, tf } from '../lib/backend';
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../lib/checkpoints';
 import { checkExperiment, configure, type Experiment } from '../lib/experiment';
 import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
-import {
-  groupsOf, loadCheckpoint, openRunFolder, readGrid, runFolder, saveCheckpoint, saveFinished, type Checkpoint, type Grid,
-} from '../lib/runs';
+import { openRunFolder } from '../lib/provenance';
+import { groupsOf, runFolder } from '../lib/run-names';
+import { readGrid, saveFinished, type Grid } from '../lib/runs';
 import { openCheckpoint, openSafetensors, writeSafetensors, type SafetensorsFile } from '../lib/safetensors';
 import { readTaskPairs, taskFileName } from '../lib/tasks';
 import { readFixture } from './gpt2-fixtures';

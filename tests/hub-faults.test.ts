@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findModel } from '../lib/hub';
 import type { DownloadProgress } from '../lib/hub-download';
 import { commit, shards } from './hub-checkpoint';
-import { checkWhole, gets, id, isBody, lockOf, needed, withHub } from './hub-scene';
-import { cutAfter, sendFile, sha256, startHub } from './hub-server';
+import { checkWhole, gets, id, isBody, lockOf, needed, withHub, type Scene } from './hub-scene';
+import { cutAfter, sendFile, sha256, startHub, type Misbehaviour } from './hub-server';
 
 test('A connection that is cut again and again goes on where it stopped.', () => (
   withHub(async (scene) => {
@@ -172,15 +172,20 @@ test('A silent server and none at all are told, with the mend.', () => (
     assert.equal(hub.asked.length, 0);
   })));
 
+/** The first answer of each body stops after so many bytes, its connection open. */
+function silentAfter(bytes: number): Misbehaviour {
+  return (asked, response, content) => {
+    if (!isBody(asked) || asked.before > 0) return false;
+    response.writeHead(200, { 'content-length': content.length });
+    response.write(content.subarray(0, bytes));
+    return true;
+  };
+}
+
 test('A body that falls silent in the middle is asked for again from there.', () => (
   withHub(async (scene) => {
     const { hub, resolve } = scene;
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, 1234));
-      return true;
-    };
+    hub.misbehave = silentAfter(1234);
     checkWhole(await resolve({ seconds: 1 }), scene);
     assert.ok(gets(hub, shards[0]).length >= 2);
   })));
@@ -190,12 +195,7 @@ test('An aborted download throws the reason, and the next one goes on.', () => (
     const { hub, resolve, repository } = scene;
     const controller = new AbortController();
     const half = Math.floor(repository.files[shards[0]].length / 2);
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, half));
-      return true;
-    };
+    hub.misbehave = silentAfter(half);
     const onProgress = ({ done }: DownloadProgress) => {
       if (done === half) controller.abort(new Error('stopped by hand'));
     };
@@ -214,26 +214,37 @@ function startProcess(environment: NodeJS.ProcessEnv, model = id): { child: Chil
   return { child, ended: new Promise((resolve) => child.on('close', () => resolve(output))) };
 }
 
+/** Start a process on a hub that falls silent in the middle of the first shard, and do something to it there. */
+async function inTheMiddle(
+  { hub, environment, folder, repository }: Scene, act: (child: ChildProcess) => void,
+): Promise<{ output: string; half: number }> {
+  const half = Math.floor(repository.files[shards[0]].length / 2);
+  hub.misbehave = silentAfter(half);
+  const partial = path.join(folder, 'blobs', `${sha256(repository.files[shards[0]])}.incomplete`);
+  const { child, ended } = startProcess(environment);
+  let over = false;
+  const output = ended.finally(() => (over = true));
+  while (!over && !(fs.existsSync(partial) && fs.statSync(partial).size === half)) await sleep(20);
+  act(child);
+  return { output: await output, half };
+}
+
+test('Ctrl-C in a download ends it with a line that says how to go on, and the next one does.', () => (
+  withHub(async (scene) => {
+    const { output, half } = await inTheMiddle(scene, (child) => child.kill('SIGINT'));
+    assert.equal(output, `model ${id}: download interrupted; run it again to go on where it stopped`);
+    assert.ok(!fs.existsSync(lockOf(scene.environment.HF_HOME!, id)));
+    checkWhole(await scene.resolve(), scene);
+    assert.equal(gets(scene.hub, shards[0])[1].range, `bytes=${half}-`);
+  })));
+
 test('A killed process leaves a lock and a part; the next one takes both over.', () => (
   withHub(async (scene) => {
-    const { hub, environment, resolve, folder, repository } = scene;
-    const half = Math.floor(repository.files[shards[0]].length / 2);
-    hub.misbehave = (asked, response, content) => {
-      if (!isBody(asked) || asked.before > 0) return false;
-      response.writeHead(200, { 'content-length': content.length });
-      response.write(content.subarray(0, half));
-      return true;
-    };
-    const partial = path.join(folder, 'blobs', `${sha256(repository.files[shards[0]])}.incomplete`);
-    const { child, ended } = startProcess(environment);
-    let over = false;
-    const output = ended.finally(() => (over = true));
-    while (!over && !(fs.existsSync(partial) && fs.statSync(partial).size === half)) await sleep(20);
-    child.kill('SIGKILL');
-    assert.equal(await output, '');
-    assert.ok(fs.existsSync(lockOf(environment.HF_HOME!, id)));
-    checkWhole(await resolve(), scene);
-    assert.equal(gets(hub, shards[0])[1].range, `bytes=${half}-`);
+    const { output, half } = await inTheMiddle(scene, (child) => child.kill('SIGKILL'));
+    assert.equal(output, '');
+    assert.ok(fs.existsSync(lockOf(scene.environment.HF_HOME!, id)));
+    checkWhole(await scene.resolve(), scene);
+    assert.equal(gets(scene.hub, shards[0])[1].range, `bytes=${half}-`);
   })));
 
 test('Two processes at once fetch everything once and both have it.', () => (

@@ -4,15 +4,16 @@ import { spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
-import test, { after, mock } from 'node:test';
+import test, { after, before, mock } from 'node:test';
 
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../lib/checkpoints';
 import { configure, type Experiment } from '../lib/experiment';
 import { projectFolder, sha256File, writeJsonAtomic } from '../lib/files';
+import { lockFolder } from '../lib/lock';
+import { openRunFolder, type Provenance } from '../lib/provenance';
 import { createRandom } from '../lib/random';
-import {
-  groupFinished, groupsOf, loadCheckpoint, openRunFolder, runFolder, saveCheckpoint, saveFinished, tidyRunFolder,
-  type Checkpoint, type Provenance,
-} from '../lib/runs';
+import { groupsOf, runFolder } from '../lib/run-names';
+import { groupFinished, saveFinished, tidyRunFolder } from '../lib/runs';
 import { vocabularySize } from '../lib/tokenizer';
 import { writeTinyModel } from './gpt2-fixtures';
 
@@ -34,10 +35,19 @@ function contents(folder: string): Record<string, string> {
     .map((file) => [file, sha256File(path.join(folder, file))]));
 }
 
+const modelFolder = path.join(temporary, 'model');
+const dataFolder = path.join(temporary, 'data');
 const experiment: Experiment = {
   ...configure('tiny', {}, {}), tasks: ['colours'], words: ['cat', 'book'], seeds: [0], epochs: 2, batchSize: 4,
-  learningRate: 0.05, examples: null, promptTokens: 2, newTokens: 2, runsPerStep: 2,
+  learningRate: 0.05, examples: null, promptTokens: 2, newTokens: 2, runsPerStep: 2, model: modelFolder, data: dataFolder,
 };
+
+before(() => {
+  writeTinyModel(modelFolder, { vocabulary: vocabularySize, dModel: 8, layers: 1, heads: 2, positions: 40 });
+  const pairs = ['sky', 'grass', 'snow', 'coal', 'sun', 'sea', 'blood', 'milk', 'leaf', 'night']
+    .map((input, i) => ({ input, output: ['blue', 'green', 'white', 'black', 'yellow'][i % 5] }));
+  writeJsonAtomic(path.join(dataFolder, 'colours.json'), pairs);
+});
 
 /** What training does to the run folder, with arithmetic in place of the model. */
 function pretendTraining(folder: string, provenance: Provenance): void {
@@ -113,58 +123,59 @@ test('Whatever file operation is the last of a process, the next one goes on fro
 });
 
 const PROGRAM = `
-  const [, library, run, file, workers] = process.argv;
-  const experiment = JSON.parse(require('fs').readFileSync(file, 'utf8'));
-  require(library).trainGrid(run, experiment, { workers: Number(workers) }).catch((error) => {
+  const [, library, run, experiment, workers] = process.argv;
+  require(library).trainGrid(run, JSON.parse(experiment), { workers: Number(workers) }).catch((error) => {
     console.error(error.message);
     process.exitCode = 1;
   });`;
 
+// WebAssembly starts fastest; the training tests do the same with the native library.
+const backend = { SOFT_PROMPTS_BACKEND: process.env.SOFT_PROMPTS_TEST_BACKEND ?? 'wasm' };
+
 interface Ending {
+  readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly errors: string;
 }
 
-/** Train in a process of its own; `kill` may end it after so many milliseconds, alone or with its workers. */
-function train(
-  name: string, environment: NodeJS.ProcessEnv, kill?: { readonly after: number; readonly alone: boolean },
-): Promise<Ending> {
+/** Start a training in a process of its own, the first of a group. */
+function startTraining(
+  name: string, trained: Experiment, environment: NodeJS.ProcessEnv = {},
+): { readonly pid: number; readonly ending: Promise<Ending> } {
   const hook = path.join(__dirname, 'kill-hook.cjs');
   const library = path.join(projectFolder, 'lib', 'dist', 'training.js');
-  const configuration = path.join(temporary, 'experiment.json');
-  const child = spawn(process.execPath, ['-e', PROGRAM, library, name, configuration, '2'], {
+  const child = spawn(process.execPath, ['-e', PROGRAM, library, name, JSON.stringify(trained), '2'], {
     detached: true, // a group of its own, which is killed as a whole
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: `--require=${JSON.stringify(hook)}`, KILL_IN: runFolder(name), ...environment },
+    env: {
+      ...process.env, ...backend, NODE_OPTIONS: `--require=${JSON.stringify(hook)}`, KILL_IN: runFolder(name), ...environment,
+    },
   });
   let errors = '';
   child.stderr.on('data', (data) => (errors += String(data)));
-  const timer = kill && setTimeout(() => process.kill(kill.alone ? child.pid! : -child.pid!, 'SIGKILL'), kill.after);
-  return new Promise((resolve, reject) => {
+  const ending = new Promise<Ending>((resolve, reject) => {
     child.on('error', reject);
-    child.on('exit', (_, signal) => {
-      clearTimeout(timer);
-      resolve({ signal, errors });
-    });
+    // not 'close': the workers of a trainer that is killed alone keep its stderr open
+    child.on('exit', (code, signal) => signal && resolve({ code, signal, errors }));
+    child.on('close', (code, signal) => resolve({ code, signal, errors }));
   });
+  return { pid: child.pid!, ending };
+}
+
+/** Train; `kill` may end it after so many milliseconds, alone or with its workers. */
+async function train(
+  name: string, environment: NodeJS.ProcessEnv, kill?: { readonly after: number; readonly alone: boolean },
+): Promise<Ending> {
+  const { pid, ending } = startTraining(name, experiment, environment);
+  const timer = kill && setTimeout(() => process.kill(kill.alone ? pid : -pid, 'SIGKILL'), kill.after);
+  return ending.finally(() => clearTimeout(timer));
 }
 
 test(`A trainer killed at ${KILLS} random moments ends bit for bit as one that is left alone.`, async (t) => {
-  const modelFolder = path.join(temporary, 'model');
-  const dataFolder = path.join(temporary, 'data');
-  writeTinyModel(modelFolder, { vocabulary: vocabularySize, dModel: 8, layers: 1, heads: 2, positions: 40 });
-  const pairs = ['sky', 'grass', 'snow', 'coal', 'sun', 'sea', 'blood', 'milk', 'leaf', 'night']
-    .map((input, i) => ({ input, output: ['blue', 'green', 'white', 'black', 'yellow'][i % 5] }));
-  writeJsonAtomic(path.join(dataFolder, 'colours.json'), pairs);
-  writeJsonAtomic(
-    path.join(temporary, 'experiment.json'), { ...experiment, model: modelFolder, data: dataFolder });
-  // WebAssembly starts fastest; the training tests do the same with the native library.
-  const settings = { SOFT_PROMPTS_BACKEND: process.env.SOFT_PROMPTS_TEST_BACKEND ?? 'wasm' };
-
   names.push(nameOf('whole'));
   const countFile = path.join(temporary, 'count');
   const began = Date.now();
-  assert.deepEqual(await train(nameOf('whole'), { ...settings, COUNT: countFile }), { signal: null, errors: '' });
+  assert.deepEqual(await train(nameOf('whole'), { COUNT: countFile }), { code: 0, signal: null, errors: '' });
   const longest = Date.now() - began;
   const whole = contents(runFolder(nameOf('whole')));
   assert.equal(Object.keys(whole).length, 5);
@@ -183,17 +194,41 @@ test(`A trainer killed at ${KILLS} random moments ends bit for bit as one that i
       const more = kills < KILLS;
       const environment = more && !timed ? { KILL_AT: `${kind}:${1 + random.integers(operations)}` } : {};
       const at = { after: longest * (0.2 + 0.8 * random.uniform()), alone: kind === 'alone' };
-      const { signal, errors } = await train(name, { ...settings, ...environment }, more && timed ? at : undefined);
+      const { signal, errors } = await train(name, environment, more && timed ? at : undefined);
       assert.equal(errors, '');
       finished = signal === null;
       if (finished) continue;
       kills += 1;
       kinds[kind] = (kinds[kind] ?? 0) + 1;
     }
-    // a worker whose trainer was killed alone may have saved once more after the next trainer had tidied up
+    // a trainer killed after its last result leaves its lock, which is taken over here; a worker whose trainer was
+    // killed alone may have saved once more after the next trainer had tidied up
+    lockFolder(runFolder(name), name)();
     tidyRunFolder(runFolder(name), groupsOf(experiment, 2));
     assert.deepEqual(contents(runFolder(name)), whole);
     fs.rmSync(runFolder(name), { recursive: true });
   }
   t.diagnostic(`${kills} kills: ${JSON.stringify(kinds)}`);
+});
+
+test('Ctrl-C stops a training after the step in progress: its epochs are saved, and a line says how to go on.', async () => {
+  const name = nameOf('interrupted');
+  names.push(name);
+  const folder = runFolder(name);
+  const long = { ...experiment, epochs: 10_000 };
+  const epochsDone = () => groupsOf(long, 2).map((group) => loadCheckpoint(folder, group)?.state.epochsDone ?? 0)[0];
+  const said = 'stopping after the step in progress; finished epochs are saved: run it again to go on\n' +
+    'training stopped; run it again to go on from the last finished epochs\n';
+  for (let before = 0, turn = 0; turn < 2; turn++) {
+    const { pid, ending } = startTraining(name, long);
+    let ended = false;
+    void ending.then(() => (ended = true));
+    while (epochsDone() <= before && !ended) await new Promise((resolve) => setTimeout(resolve, 20));
+    process.kill(-pid, 'SIGINT'); // as a terminal does: to the workers too
+    assert.deepEqual(await ending, { code: 1, signal: null, errors: said });
+    assert.ok(epochsDone() > before && epochsDone() < 10_000);
+    before = epochsDone();
+    const left = Object.keys(contents(folder)).map((file) => path.dirname(file));
+    assert.deepEqual(left, ['checkpoints', '.'], 'checkpoint and experiment.json, no lock, no half-written file');
+  }
 });

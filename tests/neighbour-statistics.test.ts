@@ -6,10 +6,12 @@ import { startBackend, tf } from '../lib/backend';
 import { readJson } from '../lib/files';
 import {
   countPromptNeighbours, countTokenNeighbours, meanCounts, nearestDistances, neighbourList,
-  neighboursOfPrompts, neighboursOfTokens, taskCounts, tokensToStudy,
+  neighboursOfPrompts, neighboursOfTokens, ofTokens, surveySpace, taskCounts, tokensToStudy, withinEpsilon,
   type EmbeddingSpace, type PromptCounts, type TokenCounts,
 } from '../lib/neighbour-statistics';
+import { neighbourhoodCounts } from '../lib/neighbourhoods';
 import { pointsFrom, selectPoints, type PromptLabel } from '../lib/points';
+import { promptNeighbourCurve } from '../lib/space';
 
 // Made by tests/reference/geometry.py, where the published convention is taken literally: a pool that holds
 // the init words' rows twice and every point itself, counted with NumPy.
@@ -63,6 +65,20 @@ test('The neighbours of every token are counted by kind as in the reference.', (
       }
     }
   }
+});
+
+test('A survey finds with one pass what the searches for prompts, tokens and the curve find.', () => {
+  const epsilons = [0.1, 0.5, 0.9];
+  const survey = surveySpace(space, tokens, 0.5, epsilons);
+  assert.deepEqual(survey.prompts, neighboursOfPrompts(space, 0.5));
+  assert.deepEqual(survey.tokens, neighboursOfTokens(space, tokens, 0.5));
+  assert.deepEqual(survey.curve, neighbourhoodCounts(points, vocabulary, epsilons));
+  assert.deepEqual(promptNeighbourCurve(space, survey.curve), promptNeighbourCurve(space, epsilons));
+  assert.deepEqual(withinEpsilon(survey.prompts, 0.25), neighboursOfPrompts(space, 0.25));
+  const few = [tokens[2], tokens[0]];
+  assert.deepEqual(ofTokens(withinEpsilon(survey.tokens, 0.25), few), neighboursOfTokens(space, few, 0.25));
+  assert.throws(() => withinEpsilon(survey.prompts, 0.6), /epsilon 0.6, expected 0 to the 0.5/);
+  assert.throws(() => ofTokens(survey.tokens, [1]), /tokens: 1, expected one whose neighbours were searched/);
 });
 
 test('Mean counts add up: all is vocabulary and prompts.', () => {

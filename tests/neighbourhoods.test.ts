@@ -5,7 +5,9 @@ import test, { before } from 'node:test';
 import { startBackend, tf } from '../lib/backend';
 import { distanceMatrix } from '../lib/distances';
 import { readJson } from '../lib/files';
-import { findNeighbours, nearestRows, neighbourhoodCounts, type Neighbours } from '../lib/neighbourhoods';
+import {
+  findNeighbours, nearestRows, neighbourhoodCounts, selectNeighbours, surveyNeighbours, type Neighbours,
+} from '../lib/neighbourhoods';
 import { concatPoints, pointsFrom, selectPoints } from '../lib/points';
 import { createRandom } from '../lib/random';
 
@@ -165,6 +167,63 @@ test('No tensors are left, also when a number in the pool is refused.', () => {
   assert.throws(() => findNeighbours(prompts, broken, { epsilon: 0.7 }), /pool: row 1 is the zero vector/);
   assert.throws(() => findNeighbours(broken, prompts, { epsilon: 0.7 }), /queries: row 1 is the zero vector/);
   assert.equal(tf.memory().numTensors, tensors);
+});
+
+test('Neighbours and counts found in one pass are those of two, own rows left out.', () => {
+  const ownRows = [4, -1, 30];
+  const queries = concatPoints(selectPoints(vocabulary, [4]), selectPoints(prompts, [0]), selectPoints(vocabulary, [30]));
+  const { epsilons } = fixture.curve;
+  for (const epsilon of [0.05, 0.45, 1.5]) {
+    for (const blockRows of [undefined, 7]) {
+      const { neighbours, counts } = surveyNeighbours(queries, vocabulary, epsilons, { epsilon, ownRows, blockRows });
+      assert.deepEqual(lists(neighbours), lists(findNeighbours(queries, vocabulary, { epsilon, ownRows })));
+      assert.deepEqual(counts, neighbourhoodCounts(queries, vocabulary, epsilons, { ownRows }));
+    }
+  }
+});
+
+test('Counts agree with the neighbours’ at thresholds that are distances themselves, one bit up and down.', () => {
+  const found = findNeighbours(prompts, vocabulary, { epsilon: 2 });
+  // At a distance itself its row is not counted, one bit above it is.
+  const epsilons = [0, 1, 2, 3].flatMap((query) => {
+    const exact = [5, 20, 40].map((k) => found.distances[query][k]);
+    return exact.flatMap((distance) => [distance, distance * (1 + 2 ** -52), distance * (1 - 2 ** -53)]);
+  });
+  const { counts } = neighbourhoodCounts(prompts, vocabulary, epsilons);
+  const expected = found.distances.map((distances) => (
+    epsilons.map((epsilon) => distances.filter((distance) => distance < epsilon).length)));
+  assert.deepEqual(counts, expected);
+  assert.equal(expected[0][1], expected[0][0] + 1);
+});
+
+test('Fewer queries and a smaller ε need no new search.', () => {
+  const found = findNeighbours(prompts, vocabulary, { epsilon: 0.7 });
+  const queries = [3, 0, 17];
+  for (const epsilon of [0, 0.3, 0.7]) {
+    const anew = findNeighbours(selectPoints(prompts, queries), vocabulary, { epsilon });
+    assert.deepEqual(selectNeighbours(found, queries, epsilon), anew);
+  }
+  // Strictly closer, also where a distance is the new ε.
+  const [nearest] = found.distances[3];
+  assert.equal(selectNeighbours(found, [3], nearest).rows[0].length, 0);
+  assert.throws(() => selectNeighbours(found, [0], 0.8), /epsilon 0.8, expected 0 to the 0.7/);
+  assert.throws(() => selectNeighbours(found, [48]), /query 48 of 48/);
+});
+
+test('The memory of a search does not grow with the pool.', async () => {
+  const peak = async (rows: number): Promise<number> => {
+    const pool = selectPoints(vocabulary, Array.from({ length: rows }, (_, i) => i % vocabulary.count));
+    const profile = await tf.profile(() => {
+      surveyNeighbours(prompts, pool, [0.3], { epsilon: 0.3 });
+      return tf.scalar(0);
+    });
+    tf.dispose(profile.result);
+    return profile.peakBytes;
+  };
+  const [first, larger] = [await peak(2000), await peak(20_000)];
+  assert.equal(larger, first);
+  // One block of 1024 rows, their products with 48 queries, and the queries: float32.
+  assert.ok(larger <= 4 * (1024 * 12 + 1024 * 48 + 48 * 12) + 1024, `${larger} bytes`);
 });
 
 test('Options that make no sense are refused.', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import test from 'node:test';
 
-import { distanceMatrix } from '../lib/distances';
+import { distanceMatrix, type DistanceMatrix } from '../lib/distances';
 import { readJson } from '../lib/files';
 import { pointsFrom, selectPoints } from '../lib/points';
 import { projectPca, projectTsne, trustworthiness } from '../lib/projection';
@@ -40,6 +40,86 @@ test('t-SNE is as faithful as scikit-learn’s, from its default start and from 
     assert.ok(faithful > theirs - 0.02, `trustworthiness ${faithful}`);
   }
 });
+
+// Three more sets of points and what scikit-learn makes of them, by tests/reference/tsne.py.
+interface Run {
+  readonly method: 'exact' | 'barnes_hut';
+  readonly divergence: number;
+  readonly trustworthiness: number;
+  readonly embedding?: number[];
+}
+interface PointSet {
+  readonly dModel: number;
+  readonly points: number[];
+  readonly 'scikit-learn': Run[];
+}
+const { perplexity, sets } = readJson(path.join(__dirname, 'reference/fixtures/tsne.json')) as {
+  readonly perplexity: number;
+  readonly sets: Record<string, PointSet>;
+};
+
+/** Kullback–Leibler divergence of a picture as van der Maaten and Hinton (2008) write it, sum by sum. */
+function divergenceOf({ data, count }: DistanceMatrix, coordinates: ArrayLike<number>): number {
+  const rows = [...Array(count).keys()];
+  const conditional = rows.map((i) => {
+    const squares = rows.map((j) => data[i * count + j] ** 2);
+    // The precision whose distribution has the entropy of `perplexity` equal choices, by bisection of its logarithm.
+    let [low, high] = [-5, 20];
+    let shares: number[] = [];
+    for (let step = 0; step < 45; step++) {
+      const middle = (low + high) / 2;
+      const weights = rows.map((j) => (j === i ? 0 : Math.exp(-squares[j] * Math.exp(middle))));
+      const total = weights.reduce((sum, w) => sum + w, 0);
+      shares = weights.map((w) => w / total);
+      const entropy = shares.reduce((sum, share) => (share > 0 ? sum - share * Math.log(share) : sum), 0);
+      if (entropy > Math.log(perplexity)) low = middle;
+      else high = middle;
+    }
+    return shares;
+  });
+  const kernel = (i: number, j: number): number =>
+    i === j ? 0 : 1 / (1 + (coordinates[2 * i] - coordinates[2 * j]) ** 2 + (coordinates[2 * i + 1] - coordinates[2 * j + 1]) ** 2);
+  const kernels = rows.reduce((sum, i) => sum + rows.reduce((part, j) => part + kernel(i, j), 0), 0);
+  return rows.reduce((sum, i) => sum + rows.reduce((part, j) => {
+    const p = (conditional[i][j] + conditional[j][i]) / (2 * count);
+    return p > 0 ? part + p * Math.log(p / (kernel(i, j) / kernels)) : part;
+  }, 0), 0);
+}
+
+const mean = (values: number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
+
+for (const [name, set] of Object.entries(sets)) {
+  const given = pointsFrom(Float32Array.from(set.points), set.dModel);
+  const between = distanceMatrix(given, 'cosine');
+  const runs = set['scikit-learn'];
+
+  test(`t-SNE of ${name} is as trustworthy as scikit-learn’s, within 0.02, and its divergence as low.`, () => {
+    const exact = runs.filter(({ method }) => method === 'exact');
+    const highest = Math.max(...exact.map(({ divergence }) => divergence));
+    for (const seed of name === 'wine' ? [undefined, 3] : [undefined]) {
+      const picture = projectTsne(given, between, { seed });
+      const faithful = trustworthiness(between, picture, 10);
+      for (const method of ['exact', 'barnes_hut'] as const) {
+        const theirs = mean(runs.filter((run) => run.method === method).map((run) => run.trustworthiness));
+        assert.ok(Math.abs(faithful - theirs) < 0.02, `${method}, seed ${seed}: ${faithful}, theirs ${theirs}`);
+      }
+      // From the same start scikit-learn's own seeds end up to 5 % apart.
+      assert.ok(picture.divergence < 1.05 * highest, `seed ${seed}: divergence ${picture.divergence}`);
+      // The search for the perplexity stops at an entropy within 1e-5.
+      const independent = divergenceOf(between, picture.coordinates);
+      assert.ok(Math.abs(picture.divergence - independent) < 1e-4, `${picture.divergence} and ${independent}`);
+    }
+  });
+
+  test(`Trustworthiness and divergence of scikit-learn’s picture of ${name} are what scikit-learn says.`, () => {
+    const [{ embedding = [], divergence, trustworthiness: theirs }] = runs;
+    const ours = trustworthiness(between, { coordinates: Float64Array.from(embedding) }, 10);
+    assert.ok(Math.abs(ours - theirs) < 1e-12, `trustworthiness ${ours} and ${theirs}`);
+    // scikit-learn's probabilities are in single precision and stop at an entropy within 1e-5, too.
+    const computed = divergenceOf(between, embedding);
+    assert.ok(Math.abs(computed - divergence) < 1e-4, `divergence ${computed} and ${divergence}`);
+  });
+}
 
 test('t-SNE gives the same picture again, and another for another seed.', () => {
   const options = { perplexity: 10, iterations: 300 };

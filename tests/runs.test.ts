@@ -4,12 +4,12 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import test, { after } from 'node:test';
 
+import { loadCheckpoint, saveCheckpoint, type Checkpoint } from '../lib/checkpoints';
 import { configure, type Experiment } from '../lib/experiment';
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../lib/files';
-import {
-  gridWarnings, groupFinished, groupsOf, loadCheckpoint, openRunFolder, promptsOf, readGrid, runFolder, saveCheckpoint,
-  saveFinished, tidyRunFolder, type Checkpoint, type Group, type Provenance,
-} from '../lib/runs';
+import { openRunFolder, type Provenance } from '../lib/provenance';
+import { groupsOf, runFolder, type Group } from '../lib/run-names';
+import { gridWarnings, groupFinished, promptsOf, readGrid, saveFinished, tidyRunFolder } from '../lib/runs';
 import { openSafetensors } from '../lib/safetensors';
 import { describeGrid } from '../lib/space';
 
@@ -281,4 +281,27 @@ test('A word whose name is too long for a file system gets a shorter one.', () =
   saveFinished(folder, group, checkpointOf(2, 1), 3, numbers(2, 0));
   assert.ok(groupFinished(folder, group));
   assert.equal(fs.readdirSync(path.join(folder, 'present_past')).length, 2);
+});
+
+test('Files that vanish midway are missed by name, and what is left of another configuration is not taken for one\'s own.', () => {
+  const vanishing = `${name}-vanishing`;
+  const folder = runFolder(vanishing);
+  try {
+    const [first, second] = groupsOf({ ...experiment, seeds: [0] }, 2);
+    openRunFolder(folder, { ...experiment, seeds: [0] }, provenance);
+    saveFinished(folder, first, checkpointOf(2, 2), 3, numbers(2, 0));
+    saveFinished(folder, second, checkpointOf(1, 2), 3, numbers(1, 0));
+    fs.rmSync(path.join(folder, 'present_past', 'cat-0', 'prompts.safetensors'));
+    assert.throws(() => readGrid(vanishing), /cat-0\/prompts\.safetensors.*; mend: delete .*cat-0 and run notebook 02-prompt-tuning/);
+    fs.rmSync(folder, { recursive: true }); // while a group trains
+    saveFinished(folder, second, checkpointOf(1, 2), 3, numbers(1, 0));
+    assert.throws(() => readGrid(vanishing), /experiment\.json is missing; run notebook 02-prompt-tuning/);
+    const refused = /experiment\.json: missing, though there are results: .*; mend: choose another run name, or delete /;
+    assert.throws(() => openRunFolder(folder, { ...experiment, learningRate: 0.5 }, provenance), refused);
+    fs.rmSync(folder, { recursive: true });
+    saveCheckpoint(folder, first, checkpointOf(2, 1));
+    assert.throws(() => openRunFolder(folder, experiment, provenance), refused);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
 });

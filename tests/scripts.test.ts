@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { configure } from '../lib/experiment';
-import { readGrid, runFolder } from '../lib/runs';
+import { runFolder } from '../lib/run-names';
+import { readGrid } from '../lib/runs';
 
 const root = join(__dirname, '..');
 
@@ -148,6 +149,12 @@ test('What the command line sets is what lib reads from the environment.', () =>
     '--model m --revision v1 --data d --new-tokens 3';
   const { environment } = plan(...args.split(' '), '--words', '["cat"," dog"]');
   assert.deepEqual(configure('tiny', {}, environment), { preset: 'tiny', ...given });
+});
+
+test('A setting left in the shell is not one of npm start; what belongs to the machine stays.', async () => {
+  const { isSetting } = await load<{ isSetting(name: string): boolean }>('notebooks.mjs');
+  const names = ['SOFT_PROMPTS_EPOCHS', 'SOFT_PROMPTS_BACKEND', 'SOFT_PROMPTS_TEST_KILLS', 'PATH'];
+  assert.deepEqual(names.map(isSetting), [true, false, false, false]);
 });
 
 interface Output {

@@ -9,7 +9,8 @@ import { currentDevice, startBackend } from '../lib/backend';
 import { configure, type Experiment } from '../lib/experiment';
 import { projectFolder, readJson, sha256File, writeJsonAtomic } from '../lib/files';
 import { disposeGpt2, loadGpt2 } from '../lib/gpt2';
-import { gridWarnings, promptsOf, readGrid, runFolder, type Grid } from '../lib/runs';
+import { runFolder } from '../lib/run-names';
+import { gridWarnings, promptsOf, readGrid, type Grid } from '../lib/runs';
 import { loadTask } from '../lib/tasks';
 import { singleToken, vocabularySize } from '../lib/tokenizer';
 import { trainGrid, type Progress, type TrainingOptions } from '../lib/training';
@@ -19,7 +20,7 @@ import { relativeError, writeTinyModel } from './gpt2-fixtures';
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'soft-prompts-training-'));
 const modelFolder = path.join(temporary, 'model');
 const dataFolder = path.join(temporary, 'data');
-const names = ['whole', 'broken', 'deadly', 'wild', 'twice', 'long'];
+const names = ['whole', 'broken', 'deadly', 'wild', 'twice', 'failing', 'none'];
 const nameOf = (name: string) => `test-${process.pid}-${name}`;
 
 const experiment: Experiment = {

@@ -12,6 +12,9 @@ export function runNotebooks(files, { output, environment = {}, keepGoing = fals
   if (output) args.push('--output', output);
   if (keepGoing) args.push('--keep-going');
   if (results) args.push('--results', results);
+  const ignored = Object.keys(process.env).filter(isSetting);
+  if (ignored.length > 0)
+    console.log(`not used: ${ignored.join(', ')} of the environment; mend: use options (npm start -- --help)`);
   return passThrough(venvPython, args, {
     ...withoutSettings(process.env),
     ...jupyterEnvironment,
@@ -23,10 +26,11 @@ export function runNotebooks(files, { output, environment = {}, keepGoing = fals
 const OF_THE_MACHINE = ['SOFT_PROMPTS_BACKEND', 'SOFT_PROMPTS_DATA_URL'];
 
 /** A setting left in the shell would silently change a run: settings come from the command line only. */
-function withoutSettings(environment) {
-  const kept = ([name]) => !name.startsWith('SOFT_PROMPTS_') || OF_THE_MACHINE.includes(name);
-  return Object.fromEntries(Object.entries(environment).filter(kept));
-}
+export const isSetting = (name) =>
+  name.startsWith('SOFT_PROMPTS_') && !name.startsWith('SOFT_PROMPTS_TEST_') && !OF_THE_MACHINE.includes(name);
+
+const withoutSettings = (environment) =>
+  Object.fromEntries(Object.entries(environment).filter(([name]) => !isSetting(name)));
 
 /** Runs a program on this terminal; hands signals on to it and waits until it has ended. */
 export function passThrough(command, args, env, cwd = inRoot()) {
