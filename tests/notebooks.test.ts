@@ -79,7 +79,7 @@ test('Notebooks run in any order, and twice: each shows and writes the same, tok
     SOFT_PROMPTS_TASKS: 'country_capital,present_past,singular_plural', SOFT_PROMPTS_NEW_TOKENS: '1',
     SOFT_PROMPTS_WORDS: 'cat,</', // one token of GPT-2, and half a tag of HTML
     // for speed: few neighbours, few permutations
-    SOFT_PROMPTS_EPSILON: '0.2', SOFT_PROMPTS_TABLE_EPSILON: '0.1', SOFT_PROMPTS_PERMUTATIONS: '99', SOFT_PROMPTS_RESAMPLES: '99',
+    SOFT_PROMPTS_EPSILON: '0.2', SOFT_PROMPTS_TABLE_EPSILONS: '0.1', SOFT_PROMPTS_PERMUTATIONS: '99', SOFT_PROMPTS_RESAMPLES: '99',
     SOFT_PROMPTS_TEST_EXAMPLES: '4',
   };
   const before = { ...process.env };
