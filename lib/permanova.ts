@@ -116,19 +116,19 @@ export async function permanova(
 }
 
 /**
- * R² of word, task and position with bootstrap intervals (words and tasks resampled, see bootstrap.ts).
- * Throws as permanova.
+ * R² of word, task and position and how much more the word explains than the task, with bootstrap intervals (words and
+ * tasks resampled, see bootstrap.ts). Throws as permanova.
  */
 export function shareIntervals(
   distances: DistanceMatrix, labels: readonly PromptLabel[], options: BootstrapOptions,
-): Readonly<Record<Factor, Interval>> {
+): Readonly<Record<Factor | 'wordMinusTask', Interval>> {
   const squares = { ...distances, data: distances.data.map((distance) => distance ** 2) };
-  const [word, task, position] = bootstrapClasses(squares, labels, (classes) => [
-    explainedShare(classes, ({ sameWord }) => sameWord),
-    explainedShare(classes, ({ sameTask }) => sameTask),
-    explainedShare(classes, ({ samePosition }) => samePosition),
-  ], options);
-  return { word, task, position };
+  const [word, task, position, wordMinusTask] = bootstrapClasses(squares, labels, (classes) => {
+    const ofWord = explainedShare(classes, ({ sameWord }) => sameWord);
+    const ofTask = explainedShare(classes, ({ sameTask }) => sameTask);
+    return [ofWord, ofTask, explainedShare(classes, ({ samePosition }) => samePosition), ofWord - ofTask];
+  }, options);
+  return { word, task, position, wordMinusTask };
 }
 
 /**
@@ -208,7 +208,7 @@ async function permute(
   for (let done = 0; done < permutations; done++) {
     for (const block of blocks) random.permutation(block.length).forEach((from, to) => (place[block[to]] = block[from]));
     sums.push(withinSum(units, promptsPerUnit, groups.map((group) => group.map((unit) => place[unit]))));
-    if (done % 500 === 499) {
+    if (done % 500 === 499 || done === permutations - 1) {
       progress(done + 1);
       await new Promise(setImmediate); // lets a progress bar be drawn
     }

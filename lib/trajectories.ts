@@ -3,11 +3,17 @@
  * lengths would come: a prompt that keeps its direction comes further, one that turns back and forth less far.
  */
 import { cosineDistanceOf, dotProduct } from './distances';
+import type { BandCurve } from './figures-further';
 import { findNeighbours } from './neighbourhoods';
 import { pointAt, pointsFrom, selectPoints, type Points, type PromptLabel } from './points';
 import type { Random } from './random';
 import { promptsOf, type Grid } from './runs';
 import { singleToken } from './tokenizer';
+
+// simple-statistics has a CommonJS build, but types for its ES module build only.
+const { quantile } = require('simple-statistics') as {
+  readonly quantile: (values: readonly number[], probability: number) => number;
+};
 
 /** Prompts at some epochs of their training. */
 export interface Trajectories {
@@ -129,6 +135,12 @@ export async function driftOf(
     toVocabulary,
     initNearest,
   };
+}
+
+/** Median and middle 80 % of one number of all prompts, at every epoch. */
+export function bandOf(name: string, values: readonly Float64Array[]): BandCurve {
+  const at = (probability: number) => values.map((row) => quantile([...row], probability));
+  return { name, low: at(0.1), middle: at(0.5), high: at(0.9) };
 }
 
 /** The length of the sum of steps of these lengths in random directions. */

@@ -17,8 +17,8 @@ const notebooks = readdirSync(folder).filter((name) => name.endsWith('.ipynb')).
 });
 const sourceOf = ({ source }: Cell) => (typeof source === 'string' ? source : source.join(''));
 
-test('There are the six notebooks of the paper, in order.', () => {
-  assert.deepEqual(notebooks.map(({ name }) => name.slice(0, 2)), ['01', '02', '03', '04', '05', '06']);
+test('There are the six notebooks of the paper and one of further questions, in order.', () => {
+  assert.deepEqual(notebooks.map(({ name }) => name.slice(0, 2)), ['01', '02', '03', '04', '05', '06', '07']);
 });
 
 test('A notebook has one cell of parameters, and its cells are short; what is longer belongs in lib.', () => {

@@ -5,7 +5,7 @@ import { pointsFrom } from '../lib/points';
 import { createRandom } from '../lib/random';
 import { promptsOf, type Grid } from '../lib/runs';
 import { singleToken } from '../lib/tokenizer';
-import { driftOf, randomWalks, readTrajectories, spreadEpochs, waysOf, type Trajectories } from '../lib/trajectories';
+import { bandOf, driftOf, randomWalks, readTrajectories, spreadEpochs, waysOf, type Trajectories } from '../lib/trajectories';
 
 before(() => startBackend());
 
@@ -96,4 +96,10 @@ test('A walk’s first step has the prompt’s length, points anywhere, and is t
     near(straightness, 1, 1e-6);
   }
   assert.deepEqual(randomWalks(start, createRandom(7)).points[1].data, end.data);
+});
+
+test('The band of a number holds the middle 80 % of the prompts.', () => {
+  const values = Float64Array.from({ length: 101 }, (_, i) => 100 - i);
+  assert.deepEqual(bandOf('prompts', [values, values.map((value) => 2 * value)]),
+    { name: 'prompts', low: [10, 20], middle: [50, 100], high: [90, 180] });
 });

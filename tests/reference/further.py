@@ -1,7 +1,7 @@
 """Makes fixtures/further.json: analysis of variance, bootstrap means and principal components for the points of
 fixtures/geometry.json.
 
-Run: python tests/reference/further.py   (needs scikit-bio besides requirements.txt)
+Run: python tests/reference/further.py
 """
 import json
 import platform
