@@ -109,13 +109,14 @@ export async function cleanedDistances(
   for (const removed of ['nothing', ...components] as const) {
     const clean = (points: Points) => (removed === 'nothing' ? points : removeComponents(points, axes, removed));
     const distances = distanceMatrix(clean(prompts.points), 'cosine');
-    const [sameWord, sameTask, allPrompts, wordShare, taskShare] = bootstrapClasses(distances, prompts.labels, (classes) => [
+    const intervals = bootstrapClasses(distances, prompts.labels, (classes) => [
       meanOfClasses(classes, (pairs) => pairs.sameWord),
       meanOfClasses(classes, (pairs) => pairs.sameTask),
       meanOfClasses(classes),
       explainedShare(classes, (pairs) => pairs.sameWord),
       explainedShare(classes, (pairs) => pairs.sameTask),
     ], { ...bootstrap, random: createRandom(seed) });
+    const [sameWord, sameTask, allPrompts, wordShare, taskShare] = intervals;
     const between = meanDistance(distanceMatrix(clean(tokens), 'cosine'), 'corrected');
     variants.push({ removed, sameWord, sameTask, allPrompts, tokens: between, wordShare, taskShare });
     progress?.(variants.length, components.length + 1);

@@ -1,9 +1,9 @@
 /**
  * Bootstrap intervals for the mean distances of a grid of prompts.
  *
- * Prompts of one run, one word or one task are not independent, so single prompts or pairs must not be resampled. What
- * a repetition of the study would draw anew are initial words and tasks: both are drawn with replacement, and a run counts
- * as often as its word times as often as its task was drawn (Owen 2007, "The pigeonhole bootstrap",
+ * Prompts of one run, one word or one task are not independent, so single prompts or pairs must not be resampled.
+ * What a repetition of the study would draw anew are initial words and tasks: both are drawn with replacement, and a
+ * run counts as often as its word times as often as its task was drawn (Owen 2007, "The pigeonhole bootstrap",
  * doi:10.1214/07-AOAS122). Positions and seeds stay: positions are fixed, seeds are too few and averaged over.
  * Copies of a word or task are not paired with each other, since a distance to oneself tells nothing.
  *
@@ -75,7 +75,8 @@ export function meanOfClasses(
   classes: readonly PairClass[], chosen: (pairs: PairClass) => boolean = () => true,
 ): number {
   const own = classes.filter(chosen);
-  return own.reduce((sum, { count, mean }) => sum + count * mean, 0) / own.reduce((sum, { count }) => sum + count, 0);
+  const pairs = own.reduce((sum, { count }) => sum + count, 0);
+  return own.reduce((sum, { count, mean }) => sum + count * mean, 0) / pairs;
 }
 
 /**
@@ -95,7 +96,8 @@ export function bootstrapClasses(
     statistics(classesOf(cells, drawTimes(cells.words, random), drawTimes(cells.tasks, random)))));
   return estimates.map((estimate, i) => {
     const values = drawn.map((resample) => resample[i]);
-    return { estimate, low: quantile(values, (1 - confidence) / 2), high: quantile(values, (1 + confidence) / 2) };
+    const [low, high] = [(1 - confidence) / 2, (1 + confidence) / 2].map((part) => quantile(values, part));
+    return { estimate, low, high };
   });
 }
 
@@ -108,7 +110,8 @@ export function groupIntervals<Key extends 'word' | 'task'>(
 ): GroupInterval<Key>[] {
   return groupRows(labels, [key]).map(({ group, rows }) => {
     const own = rows.map((row) => labels[row]);
-    const [interval] = bootstrapClasses(selectDistances(distances, rows), own, (all) => [meanOfClasses(all)], options);
+    const within = selectDistances(distances, rows);
+    const [interval] = bootstrapClasses(within, own, (classes) => [meanOfClasses(classes)], options);
     return { ...group, ...interval };
   });
 }

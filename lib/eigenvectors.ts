@@ -26,7 +26,8 @@ export function largestEigenvectors(matrix: Float64Array, size: number, count: n
   const width = Math.min(size, count + SPARE_VECTORS);
   const multiply = (vector: Float64Array) => Float64Array.from({ length: size }, (_, i) => (
     dotProduct(matrix.subarray(i * size, (i + 1) * size), vector)));
-  let basis = orthonormal(Array.from({ length: width }, () => Float64Array.from({ length: size }, () => random.normal())));
+  const randomVector = () => Float64Array.from({ length: size }, () => random.normal());
+  let basis = orthonormal(Array.from({ length: width }, randomVector));
   for (let step = 1; ; step++) {
     const images = basis.map(multiply);
     const { values, vectors } = smallEigenvectors(basis.map((a) => images.map((b) => dotProduct(a, b))));

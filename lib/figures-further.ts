@@ -49,7 +49,9 @@ export function explainedShareBars(shares: readonly ExplainedShare[], options: F
   });
   const data = [
     bars,
-    points('chance', shares.map(({ chance }) => chance), { symbol: 'line-ns', size: 13, line: { color: '#D55E00', width: 2 } }),
+    points('chance', shares.map(({ chance }) => chance), {
+      symbol: 'line-ns', size: 13, line: { color: '#D55E00', width: 2 },
+    }),
     ...(shares.some(({ paper }) => paper !== undefined)
       ? [points('paper, GPT-2 XL', shares.map(({ paper }) => paper), {
         symbol: 'diamond', color: '#ffffff', line: { color: TEXT_COLOR, width: 1.2 },
@@ -101,7 +103,8 @@ export function groupIntervalPanels(means: GroupEstimates, options: FurtherOptio
     const trace = (
       name: string, y: readonly (number | null)[], place: number, more: PlotlyObject,
     ): PlotlyObject => ({
-      type: 'scatter', mode: 'markers', name, x: groups.map((_, i) => i + place), y, xaxis: axisName('x', panel), yaxis: axisName('y', panel),
+      type: 'scatter', mode: 'markers', name, x: groups.map((_, i) => i + place), y,
+      xaxis: axisName('x', panel), yaxis: axisName('y', panel),
       showlegend: panel === 0, legendgroup: name,
       text: groups.map(({ group }) => plotlyText(taskTitle(group))),
       hovertemplate: `%{text}, ${name}: %{y:.3f}<extra></extra>`, ...more,

@@ -1,10 +1,9 @@
 /**
- * How much do initial word, task and position explain of where prompts lie? PERMANOVA: analysis of variance on a matrix
- * of dissimilarities (Anderson 2001, doi:10.1111/j.1442-9993.2001.01070.pp.x; McArdle and Anderson 2001).
+ * How much do initial word, task and position explain of where prompts lie? PERMANOVA: analysis of variance on
+ * dissimilarities (Anderson 2001, doi:10.1111/j.1442-9993.2001.01070.pp.x; McArdle and Anderson 2001).
  *
- * Sums of squares are sums of *squared* dissimilarities, so what goes in matters. `chordDistances` of cosine distances
- * are the Euclidean distances between directions, √(2·(1 − cosine)). Their squares are twice the paper's distances,
- * hence the shares are those of an ordinary analysis of variance of the unit vectors, never negative, and the share
+ * Sums of squares are sums of *squared* dissimilarities, so what goes in matters. `chordDistances` of cosine
+ * distances are the Euclidean distances between directions, √(2·(1 − cosine)). Their squares are twice the paper's, hence the shares are those of an ordinary analysis of variance of the unit vectors, never negative, and the share
  * of the word is 1 − (mean of table 1) / (mean over all prompts), both in the `published` convention. The cosine
  * distances themselves, as scikit-bio and vegan would take them, weigh far pairs more; both can be compared.
  *
@@ -133,7 +132,7 @@ export function shareIntervals(
 
 /**
  * R² of the factor that the chosen classes of pairs share, from the classes' mean squared dissimilarities (or cosine
- * distances: half the squared chord distances). Every level has as many prompts n, so there are N·(n − 1)/2 such pairs.
+ * distances: half the squared chord distances). Every level has equally many prompts n, hence N·(n − 1)/2 such pairs.
  */
 export function explainedShare(classes: readonly PairClass[], same: (pairs: PairClass) => boolean): number {
   const pairs = classes.reduce((sum, { count }) => sum + count, 0);
@@ -206,7 +205,9 @@ async function permute(
   const place = Array.from({ length: units.count }, (_, unit) => unit);
   const sums: number[] = [];
   for (let done = 0; done < permutations; done++) {
-    for (const block of blocks) random.permutation(block.length).forEach((from, to) => (place[block[to]] = block[from]));
+    for (const block of blocks) {
+      random.permutation(block.length).forEach((from, to) => (place[block[to]] = block[from]));
+    }
     sums.push(withinSum(units, promptsPerUnit, groups.map((group) => group.map((unit) => place[unit]))));
     if (done % 500 === 499 || done === permutations - 1) {
       progress(done + 1);

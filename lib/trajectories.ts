@@ -81,8 +81,8 @@ export function readTrajectories(
 
 /**
  * The same trajectories with steps of the same lengths in random directions, one walk for each prompt.
- * Between two of the epochs only the length of the sum of steps is followed: its direction is uniform and independent of
- * its length, so that one random direction for each of these epochs is enough.
+ * Between two of the epochs only the length of the sum of steps is followed: its direction is uniform and independent
+ * of its length, so that one random direction for each of these epochs is enough.
  */
 export function randomWalks({ labels, epochs, points, steps }: Trajectories, random: Random): Trajectories {
   const { dModel } = points[0];
@@ -146,7 +146,8 @@ export function bandOf(name: string, values: readonly Float64Array[]): BandCurve
 /** The length of the sum of steps of these lengths in random directions. */
 function walkLength(steps: readonly number[], dModel: number, random: Random): number {
   return steps.reduce((length, step) => (
-    Math.sqrt(Math.max(0, length ** 2 + step ** 2 + 2 * length * step * randomCosine(dModel, random)))), 0);
+    Math.sqrt(Math.max(0, length ** 2 + step ** 2 + 2 * length * step * randomCosine(dModel, random)))
+  ), 0);
 }
 
 /**
@@ -155,7 +156,8 @@ function walkLength(steps: readonly number[], dModel: number, random: Random): n
  */
 function randomCosine(dModel: number, random: Random): number {
   const freedom = dModel - 1;
-  const t = Math.sqrt(freedom * ((1 - random.uniform()) ** (-2 / freedom) - 1)) * Math.cos(2 * Math.PI * random.uniform());
+  const radius = Math.sqrt(freedom * ((1 - random.uniform()) ** (-2 / freedom) - 1));
+  const t = radius * Math.cos(2 * Math.PI * random.uniform());
   return t / Math.sqrt(t ** 2 + freedom);
 }
 

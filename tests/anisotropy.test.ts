@@ -38,10 +38,11 @@ test('What is left of a point has no part along the removed components.', async 
   const axes = await vocabularyAxes(vocabulary, 3);
   const left = removeComponents(prompts, axes, 2);
   for (let row = 0; row < left.count; row++) {
-    const along = axes.components.map((component) => pointAt(left, row).reduce((sum, x, k) => sum + x * component[k], 0));
+    const along = axes.components.map((component) => (
+      pointAt(left, row).reduce((sum, x, k) => sum + x * component[k], 0)));
     assert.ok(Math.abs(along[0]) < 1e-6 && Math.abs(along[1]) < 1e-6, along.join());
-    const before0 = pointAt(prompts, row).reduce((sum, x, k) => sum + (x - axes.mean[k]) * axes.components[2][k], 0);
-    assert.ok(Math.abs(along[2] - before0) < 1e-5, 'the third stays');
+    const third = pointAt(prompts, row).reduce((sum, x, k) => sum + (x - axes.mean[k]) * axes.components[2][k], 0);
+    assert.ok(Math.abs(along[2] - third) < 1e-5, 'the third stays');
   }
   assert.throws(() => removeComponents(prompts, axes, 4), /4 components, expected 0 … 3/);
 });

@@ -7,7 +7,8 @@ import { createRandom } from '../lib/random';
 function matrixOf(values: readonly number[], seed: number): Float64Array {
   const random = createRandom(seed);
   const size = values.length;
-  let matrix = Float64Array.from({ length: size * size }, (_, k) => (k % (size + 1) === 0 ? values[k / (size + 1)] : 0));
+  let matrix = new Float64Array(size * size);
+  values.forEach((value, k) => (matrix[k * (size + 1)] = value));
   for (let turn = 0; turn < 3; turn++) {
     const axis = Array.from({ length: size }, () => random.normal());
     const square = axis.reduce((sum, x) => sum + x * x, 0);

@@ -38,7 +38,10 @@ test('Without values of the paper there is no entry for it.', () => {
 
 test('Words and tasks have a panel each, with intervals, and all prompts a band behind both.', () => {
   const figure = groupIntervalPanels({
-    words: [{ group: 'cat', estimate: 0.5, low: 0.4, high: 0.65, paper: 0.55 }, { group: 'dog', estimate: 0.6, low: 0.5, high: 0.7 }],
+    words: [
+      { group: 'cat', estimate: 0.5, low: 0.4, high: 0.65, paper: 0.55 },
+      { group: 'dog', estimate: 0.6, low: 0.5, high: 0.7 },
+    ],
     tasks: [{ group: 'present_past', estimate: 0.8, low: 0.7, high: 0.9, paper: 0.7 }],
     allPrompts: { estimate: 0.85, low: 0.8, high: 1 },
   });

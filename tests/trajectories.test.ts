@@ -5,7 +5,9 @@ import { pointsFrom } from '../lib/points';
 import { createRandom } from '../lib/random';
 import { promptsOf, type Grid } from '../lib/runs';
 import { singleToken } from '../lib/tokenizer';
-import { bandOf, driftOf, randomWalks, readTrajectories, spreadEpochs, waysOf, type Trajectories } from '../lib/trajectories';
+import {
+  bandOf, driftOf, randomWalks, readTrajectories, spreadEpochs, waysOf, type Trajectories,
+} from '../lib/trajectories';
 
 before(() => startBackend());
 
@@ -79,9 +81,10 @@ test('A random walk of independent steps ends at the root of the sum of their sq
     const mean = squares.reduce((total, square) => total + square, 0) / count;
     const variance = squares.reduce((total, square) => total + (square - mean) ** 2, 0) / count;
     near(mean, sum, 4 * Math.sqrt(variance / count), `mean square in ${dModel}`);
-    // E net⁴ − (Σ s²)² = (4/d)·Σ_{i<j} s_i² s_j²: pairs of steps have uncorrelated products, mean square s_i² s_j²/d.
+    // net² = Σ s² + 2·Σ s_i·s_j·cosine, of uncorrelated cosines of mean square 1/d: variance (4/d)·Σ_{i<j} s_i² s_j².
     const pairs = lengths.flatMap((a, i) => lengths.slice(i + 1).map((b) => (a * b) ** 2));
-    near(variance, (4 / dModel) * pairs.reduce((total, pair) => total + pair, 0), 0.15 * variance, `variance in ${dModel}`);
+    const expected = (4 / dModel) * pairs.reduce((total, pair) => total + pair, 0);
+    near(variance, expected, 0.15 * variance, `variance in ${dModel}`);
   }
 });
 
