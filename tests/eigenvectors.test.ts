@@ -46,6 +46,11 @@ test('Values are found that lie far apart, close together, and twice.', () => {
   assertEigenvectors(matrixOf([100, 7, 6.9, 6.9, 1, ...tail], 1), [100, 7, 6.9, 6.9], 1e-8);
 });
 
+test('In a large matrix they are found before the whole of it is gone through.', () => {
+  const values = Array.from({ length: 150 }, (_, i) => 0.95 ** i);
+  assertEigenvectors(matrixOf(values, 3), values.slice(0, 2), 1e-9);
+});
+
 test('A matrix of low rank has zeros behind its last value.', () => {
   assertEigenvectors(matrixOf([3, 2, ...new Array<number>(28).fill(0)], 2), [3, 2, 0, 0], 1e-9);
 });
