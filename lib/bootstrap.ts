@@ -8,7 +8,7 @@
  * Copies of a word or task are not paired with each other, since a distance to oneself tells nothing.
  *
  * The method is conservative where runs differ by chance alone, and too narrow where there are very few words or tasks:
- * read the intervals of 6 tasks as a rough guide.
+ * read the intervals of 6 tasks as a rough guide. Two words or tasks cannot be resampled: they are as if fixed.
  */
 import { groupRows, type DistanceMatrix } from './distances';
 import type { PromptLabel } from './points';
