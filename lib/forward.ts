@@ -40,7 +40,7 @@ export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): 
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
       x = replace(x, () => blockForward(block, x, model, layout, wanted).output);
     });
-    const logProbabilities = logSoftmax(unembed(model, finalNorm(model, x).output));
+    const logProbabilities = logSoftmax(outputLogits(model, x));
     const losses = tf.neg(tf.gatherND(logProbabilities, labelIndices(layout)));
     return { losses, predictions: tf.argMax(logProbabilities, -1) };
   });
@@ -122,8 +122,34 @@ export function nextTokenLogits(model: Gpt2, prompts: tf.Tensor3D, layout: Layou
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
       x = blockForward(block, x, model, layout, wanted).output;
     });
-    return unembed(model, finalNorm(model, x).output);
+    return outputLogits(model, x);
   });
+}
+
+/**
+ * Hidden states at the prompt positions, [run · promptTokens, dModel] each: of the embeddings, then after every block
+ * and before the last layer norm, so layers + 1 tensors, which the caller disposes. Attention is causal: what follows
+ * the prompts [run, promptTokens, dModel] makes no difference to them.
+ */
+export function promptStates(model: Gpt2, prompts: tf.Tensor3D): tf.Tensor2D[] {
+  const [runs, promptTokens, dModel] = prompts.shape;
+  // A layout wants a text: one token, which no prompt position sees.
+  const layout = layOut(new Array(runs).fill([{ textTokens: [0], labelTokens: [0] }]), promptTokens, 0);
+  const promptRows = (x: tf.Tensor2D) => tf.tidy(() => tf.slice(x, [0, 0], [runs * promptTokens, dModel]));
+  let x = tf.tidy(() => embed(model, prompts, layout));
+  const states = [promptRows(x)];
+  for (const block of model.blocks) {
+    x = replace(x, () => blockForward(block, x, model, layout, 'all').output);
+    states.push(promptRows(x));
+  }
+  x.dispose();
+  disposeLayout(layout);
+  return states;
+}
+
+/** What the last layer norm and the output matrix make of hidden states [rows, dModel]: logits [rows, vocabulary]. */
+export function outputLogits(model: Gpt2, x: tf.Tensor2D): tf.Tensor2D {
+  return unembed(model, finalNorm(model, x).output);
 }
 
 function rowsOf({ runs, prefixTokens, suffixes }: Layout): number {
