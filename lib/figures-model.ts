@@ -1,12 +1,12 @@
 /**
- * Figures of what prompts do inside the model: transfer between tasks, swapped vectors, tokens in their place, the logit
- * lens.
+ * Figures of what prompts do to the model: transfer between tasks, swapped vectors, tokens in their place, the
+ * logit lens.
  *
  * Pure functions from plain data, SVG traces only.
  */
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow, legendHeight, panelDomains,
-  panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
+  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, DASHES, distinct, fontPoints, legendBelow,
+  legendHeight, panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
 
@@ -24,24 +24,26 @@ export interface ModelFigureOptions {
 }
 
 /**
- * Accuracy of prompts (rows) on tasks (columns) as coloured cells with their numbers; the `baseline` stands apart below.
- * Drawn as rectangles, because Plotly's heat map would be a bitmap in print.
+ * Accuracy of prompts (rows) on tasks (columns) as coloured cells with their numbers; the `baseline` stands
+ * apart below. Drawn as rectangles, because Plotly's heat map would be a bitmap in print.
  * @param rows one for each task, in the order of `tasks`
  */
 export function transferMatrix(
-  tasks: readonly string[], rows: readonly TransferRow[], baseline: TransferRow, options: ModelFigureOptions = {},
+  tasks: readonly string[], rows: readonly TransferRow[], baseline: TransferRow,
+  options: ModelFigureOptions = {},
 ): Figure {
   const all = [...rows, baseline];
   const places = all.map((_, i) => (i < rows.length ? i : i + 0.2));
-  const cells = all.flatMap(({ accuracies }, i) => accuracies.map((value, j) => ({ x: j, y: places[i], value, i, j })));
+  const cells = all.flatMap(({ accuracies }, i) => (
+    accuracies.map((value, j) => ({ x: j, y: places[i], value, i, j }))));
   const plain = { showgrid: false, ticks: '', showline: false };
   const height = options.height ?? 285;
   const names = tasks.map((task) => plotlyText(taskShortTitle(task)));
   const layout = {
     ...baseLayout(columnWidth(options.columns ?? 1), height, { left: 84, right: 8, top: 8, bottom: 74 }),
     xaxis: axis({
-      ...plain, tickvals: tasks.map((_, i) => i), ticktext: names, tickangle: -45, range: [-0.5, tasks.length - 0.5],
-      title: axisTitle('tested on', 4),
+      ...plain, tickvals: tasks.map((_, i) => i), ticktext: names, tickangle: -45,
+      range: [-0.5, tasks.length - 0.5], title: axisTitle('tested on', 4),
     }),
     yaxis: axis({
       ...plain, tickvals: places, ticktext: all.map(({ name }) => plotlyText(taskShortTitle(name))),
@@ -57,7 +59,9 @@ export function transferMatrix(
     x: cells.map(({ x }) => x),
     y: cells.map(({ y }) => y),
     text: cells.map(({ value }) => (Number.isFinite(value) ? value.toFixed(2) : '–')),
-    textfont: { size: fontPoints(8), color: cells.map(({ value }) => (value > 0.55 ? '#ffffff' : TEXT_COLOR)) },
+    textfont: {
+      size: fontPoints(8), color: cells.map(({ value }) => (value > 0.55 ? '#ffffff' : TEXT_COLOR)),
+    },
     customdata: cells.map(({ i, j }) => [plotlyText(taskTitle(all[i].name)), plotlyText(taskTitle(tasks[j]))]),
     hovertemplate: '%{customdata[0]} on %{customdata[1]}: accuracy %{text}<extra></extra>',
   }];
@@ -74,7 +78,7 @@ export interface SwapChange {
   readonly change: number;
 }
 
-/** Change of accuracy by position and origin of the new vector: means over runs, and the middle half of the runs. */
+/** Change of accuracy by position and origin of the new vector: mean and quartiles over runs. */
 export function swapChanges(changes: readonly SwapChange[], options: ModelFigureOptions = {}): Figure {
   const kinds = distinct(changes.map(({ kind }) => kind));
   const positions = distinct(changes.map(({ position }) => position)).sort((a, b) => a - b);
@@ -83,11 +87,12 @@ export function swapChanges(changes: readonly SwapChange[], options: ModelFigure
   const layout = {
     ...baseLayout(columnWidth(options.columns ?? 1), height, margins),
     xaxis: axis({
-      tickvals: positions.map((position) => position + 1), range: [0.5, positions.length + 0.5], showgrid: false,
-      title: axisTitle('position of the vector replaced', 4),
+      tickvals: positions.map((position) => position + 1), range: [0.5, positions.length + 0.5],
+      showgrid: false, title: axisTitle('position of the vector replaced', 4),
     }),
     yaxis: axis({
-      title: axisTitle('change of test accuracy'), nticks: 7, zeroline: true, zerolinecolor: TEXT_COLOR, zerolinewidth: 0.75,
+      title: axisTitle('change of accuracy (mean, quartiles)'), nticks: 7,
+      zeroline: true, zerolinecolor: TEXT_COLOR, zerolinewidth: 0.75,
     }),
     legend: legendBelow(height, margins, kinds.length),
   };
@@ -105,7 +110,8 @@ export function swapChanges(changes: readonly SwapChange[], options: ModelFigure
       ...shared, mode: 'markers', x, y: spreads.map(({ mean }) => mean),
       marker: { color, symbol: marker, size: 6.5, line: { color: '#ffffff', width: 0.5 } },
       customdata: spreads.map(({ low, high }) => [low, high]),
-      hovertemplate: `${plotlyText(kind)}: mean %{y:.3f}, middle half %{customdata[0]:.3f} to %{customdata[1]:.3f}<extra></extra>`,
+      hovertemplate: `${plotlyText(kind)}: mean %{y:.3f}, `
+        + 'quartiles %{customdata[0]:.3f} and %{customdata[1]:.3f}<extra></extra>',
     }];
   });
   return { data, layout };
@@ -123,8 +129,9 @@ export interface TaskAccuracy {
 export function accuracyDots(rows: readonly TaskAccuracy[], options: ModelFigureOptions = {}): Figure {
   const tasks = distinct(rows.map(({ task }) => task));
   const kinds = distinct(rows.map(({ kind }) => kind));
-  const height = options.height ?? 60 + 30 * tasks.length + legendHeight(1);
-  const margins = { left: 66, right: 10, top: 8, bottom: 34 + legendHeight(1) };
+  const legendRows = Math.ceil(kinds.length / 2);
+  const height = options.height ?? 44 + 28 * tasks.length + legendHeight(legendRows);
+  const margins = { left: 66, right: 10, top: 8, bottom: 34 + legendHeight(legendRows) };
   const layout = {
     ...baseLayout(columnWidth(options.columns ?? 1), height, margins),
     xaxis: axis({ title: axisTitle('test accuracy (0–1)', 4), range: [-0.03, 1.03], dtick: 0.25 }),
@@ -132,7 +139,7 @@ export function accuracyDots(rows: readonly TaskAccuracy[], options: ModelFigure
       tickvals: tasks.map((_, i) => i), ticktext: tasks.map((task) => plotlyText(taskShortTitle(task))),
       range: [tasks.length - 0.5, -0.5], ticks: '',
     }),
-    legend: legendBelow(height, margins, 1),
+    legend: legendBelow(height, margins, legendRows),
   };
   const data = kinds.map((kind, i) => {
     const { color, marker } = seriesStyle(i, kinds.length);
@@ -162,8 +169,8 @@ export interface EntropyCurve {
 const PANELS_A_ROW = 4;
 
 /**
- * Logit lens: entropy by layer, one panel a position; lines are means over prompts, bands their middle half, the dotted
- * line a vocabulary of equally likely tokens.
+ * Logit lens: entropy by layer, one panel a position; lines are means over prompts, bands lie between the
+ * quartiles, the dotted line is a vocabulary of equally likely tokens.
  */
 export function entropyByLayer(
   curves: readonly EntropyCurve[], vocabularySize: number, options: ModelFigureOptions = {},
@@ -180,8 +187,8 @@ export function entropyByLayer(
     ...entropyAxes(positions.length, rows, layers, uniform),
     annotations: positions.map((position, panel) => panelTitle(`Position ${position + 1}`, panel)),
     shapes: positions.map((_, panel) => ({
-      type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel), x0: 0, x1: 1, y0: uniform, y1: uniform,
-      line: { color: TEXT_COLOR, width: 0.75, dash: '1.5px,2px' },
+      type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel),
+      x0: 0, x1: 1, y0: uniform, y1: uniform, line: { color: TEXT_COLOR, width: 0.75, dash: '1.5px,2px' },
     })),
     legend: legendBelow(height, margins, 1),
   };
@@ -204,21 +211,25 @@ function entropyAxes(count: number, rows: number, layers: number, uniform: numbe
       ...(panel + PANELS_A_ROW >= count ? { title: axisTitle('layer (0: embedding)', 4) } : {}),
     });
     axes[axisKey('y', panel)] = axis({
-      domain: down[Math.floor(panel / PANELS_A_ROW)], anchor: axisName('x', panel), range: [0, 1.05 * uniform], nticks: 6,
-      showticklabels: first, ...(first ? { title: axisTitle('entropy (nats)') } : {}), ...(panel > 0 ? { matches: 'y' } : {}),
+      domain: down[Math.floor(panel / PANELS_A_ROW)], anchor: axisName('x', panel),
+      range: [0, 1.05 * uniform], nticks: 6, showticklabels: first,
+      ...(first ? { title: axisTitle('entropy (nats)') } : {}),
+      ...(panel > 0 ? { matches: 'y' } : {}),
     });
   }
   return axes;
 }
 
 /** The band of the middle half, its lower edge first, and the line of means. */
-function entropyTraces(curves: readonly EntropyCurve[], panel: number, index: number, count: number): PlotlyObject[] {
-  const { color, marker, dash } = { ...seriesStyle(index, count), dash: LENS_DASHES[index % LENS_DASHES.length] };
+function entropyTraces(
+  curves: readonly EntropyCurve[], panel: number, index: number, count: number,
+): PlotlyObject[] {
+  const { color, marker } = seriesStyle(index, count);
   const [{ kind, entropy: { length } }] = curves;
   const spreads = Array.from({ length }, (_, layer) => spreadOf(curves.map(({ entropy }) => entropy[layer])));
   const shared = {
-    type: 'scatter', xaxis: axisName('x', panel), yaxis: axisName('y', panel), legendgroup: kind, name: plotlyText(kind),
-    x: spreads.map((_, layer) => layer),
+    type: 'scatter', xaxis: axisName('x', panel), yaxis: axisName('y', panel),
+    legendgroup: kind, name: plotlyText(kind), x: spreads.map((_, layer) => layer),
   };
   const edge = { ...shared, mode: 'lines', showlegend: false, hoverinfo: 'skip', line: { width: 0 } };
   return [
@@ -226,13 +237,12 @@ function entropyTraces(curves: readonly EntropyCurve[], panel: number, index: nu
     { ...edge, y: spreads.map(({ high }) => high), fill: 'tonexty', fillcolor: `${color}33` },
     {
       ...shared, mode: 'lines+markers', showlegend: panel === 0, y: spreads.map(({ mean }) => mean),
-      line: { color, width: 1.4, dash }, marker: { color, symbol: marker, size: 5, maxdisplayed: 6 },
+      line: { color, width: 1.4, dash: DASHES[index % DASHES.length] },
+      marker: { color, symbol: marker, size: 5, maxdisplayed: 6 },
       hovertemplate: `${plotlyText(kind)}, layer %{x}: %{y:.2f} nats<extra></extra>`,
     },
   ];
 }
-
-const LENS_DASHES = ['solid', '5px,1.5px', '1.5px,1.5px'] as const;
 
 interface Spread {
   readonly mean: number | null;

@@ -1,17 +1,17 @@
 /**
- * The logit lens (nostalgebraist 2020, "interpreting GPT: the logit lens"): what the model would say after each
- * layer, if the last layer norm and the output matrix followed at once.
+ * The logit lens (nostalgebraist 2020, "interpreting GPT: the logit lens"): what the model would say after
+ * each layer, if the last layer norm and the output matrix followed at once.
  */
 import { tf } from './backend';
 import type { JobProgress } from './display';
+import { dotProduct } from './distances';
 import { outputLogits, promptStates } from './forward';
 import type { Gpt2 } from './gpt2';
 import { logSoftmax } from './ops';
-import { dotProduct } from './distances';
 import { stackPrompts } from './probes';
 import type { Random } from './random';
 
-/** What the lens shows at one prompt position. Layer 0 is the embedding with its position, layer n the output of block n. */
+/** The lens at one prompt position. Layer 0 is the vector with its position embedding, layer n what block n gives. */
 export interface LensReading {
   /** [layer] of the distribution over the vocabulary, in nats: 0 … ln(vocabulary) */
   readonly entropy: readonly number[];
@@ -68,7 +68,9 @@ function readGroup(model: Gpt2, vectors: readonly Float32Array[], top: number): 
 }
 
 /** Entropy [rows] and most likely tokens [rows, top] of hidden states [rows, dModel]. */
-function readLayer(model: Gpt2, state: tf.Tensor2D, top: number): { entropy: Float32Array; tokens: Int32Array } {
+function readLayer(
+  model: Gpt2, state: tf.Tensor2D, top: number,
+): { entropy: Float32Array; tokens: Int32Array } {
   const tensors = tf.tidy(() => {
     const logProbabilities = logSoftmax(outputLogits(model, state));
     const entropy = tf.neg(tf.sum(tf.mul(tf.exp(logProbabilities), logProbabilities), -1));
@@ -80,7 +82,7 @@ function readLayer(model: Gpt2, state: tf.Tensor2D, top: number): { entropy: Flo
   return { entropy, tokens };
 }
 
-/** Vectors [rows, dModel] of random directions, each as long as the given one: what the lens shows of nothing in particular. */
+/** Vectors [rows, dModel] of random directions, each as long as the given one. */
 export function randomOfSameLength(vectors: Float32Array, dModel: number, random: Random): Float32Array {
   const result = Float32Array.from(vectors, () => random.normal());
   for (let start = 0; start < vectors.length; start += dModel) {

@@ -1,6 +1,6 @@
 /**
- * What becomes of a task's accuracy when its prompt is moved: prompts on tasks they were not trained for, prompts
- * with one vector of another run, prompts whose vectors are put back to tokens.
+ * What becomes of a task's accuracy when its prompt is moved: prompts on tasks they were not trained for,
+ * prompts with one vector of another run, prompts whose vectors are put back to tokens.
  */
 import { tf } from './backend';
 import { findData } from './data';
@@ -38,14 +38,14 @@ export interface ProbeOptions {
   readonly onProgress?: (progress: JobProgress) => void;
 }
 
-/** The model that a grid was trained on; the caller disposes with disposeGpt2. Throws where it is not on this machine. */
+/** The model that a grid was trained on; disposeGpt2 disposes. Throws where it is not on this machine. */
 export function loadModelOf({ experiment, commit }: Grid): Gpt2 {
   return loadGpt2(findModel(experiment.model, { revision: commit ?? experiment.revision }));
 }
 
 /**
- * The test examples of a grid's tasks, of each at most the first `limit`: the split is shuffled, so these are a random
- * sample, and always the same.
+ * The test examples of a grid's tasks, of each at most the first `limit`: the split is shuffled, so these are a
+ * random sample, and always the same.
  */
 export function testsOf({ experiment }: Pick<Grid, 'experiment'>, limit = Infinity): Tests {
   const { data, tasks, template, examples } = experiment;
@@ -73,8 +73,8 @@ const LABEL_TOKENS_A_PASS = 320;
 const BATCH_SIZE = 8;
 
 /**
- * Test accuracy (0–1) of every trial, in their order; NaN where the model's logits are no numbers. Many prompts are
- * evaluated at once, in groups that bound the memory. `await startBackend()` before. Leaves no tensor behind.
+ * Test accuracy (0–1) of every trial, in their order; NaN where the model's logits are no numbers. Many prompts
+ * are evaluated at once, in groups that bound the memory. `await startBackend()` before. Leaves no tensor behind.
  */
 export async function testAccuracies(
   model: Gpt2, trials: readonly Trial[], tests: Tests, { newTokens, onProgress }: ProbeOptions,
@@ -87,7 +87,8 @@ export async function testAccuracies(
   for (const { examples, rows } of groups) {
     const vectors = rows.map((row) => trials[row].vectors);
     const prompts = stackPrompts(vectors, dModel);
-    evaluate(model, prompts, examples, { batchSize: BATCH_SIZE, newTokens }).forEach(({ loss, accuracy }, i) => {
+    const results = evaluate(model, prompts, examples, { batchSize: BATCH_SIZE, newTokens });
+    results.forEach(({ loss, accuracy }, i) => {
       accuracies[rows[i]] = Number.isFinite(loss) ? accuracy : NaN;
     });
     prompts.dispose();
@@ -147,13 +148,15 @@ export interface Swap extends Trial {
 }
 
 /**
- * One swap of each kind for every run and position, in this order. The donor is drawn among the runs of the same seed
- * of training; a kind of which there is none is left out.
+ * One swap of each kind for every run and position, in this order. The donor is drawn among the runs of the same
+ * seed of training; a kind of which there is none is left out.
  *
  * @param untrained of the same runs
  * @param seed of the draws
  */
-export function planSwaps(prompts: readonly Prompt[], untrained: readonly Prompt[], dModel: number, seed: number): Swap[] {
+export function planSwaps(
+  prompts: readonly Prompt[], untrained: readonly Prompt[], dModel: number, seed: number,
+): Swap[] {
   const random = createRandom(seed);
   return prompts.flatMap((prompt, run) => {
     const others = (related: (other: Prompt) => boolean) => prompts.flatMap((other, i) => (
@@ -189,7 +192,7 @@ export interface DiscretePrompt extends Prompt {
   readonly tokens: readonly number[];
 }
 
-/** Every vector replaced by the vocabulary row at the smallest cosine distance. `await startBackend()` before. */
+/** Every vector replaced by the vocabulary row nearest in cosine distance. `await startBackend()` before. */
 export function nearestTokenPrompts(prompts: readonly Prompt[], vocabulary: Points): DiscretePrompt[] {
   const points = concatPoints(...prompts.map(({ vectors }) => pointsFrom(vectors, vocabulary.dModel)));
   const { nearestRow } = findNeighbours(points, vocabulary, { epsilon: 0 });

@@ -30,14 +30,18 @@ function expectedOf(name: string, what: 'states' | 'logits' | 'entropy'): Float3
   }
 }
 
-function assertNear(found: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what: string): void {
+function assertNear(
+  found: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what: string,
+): void {
   assert.equal(found.length, expected.length, what);
   for (let i = 0; i < expected.length; i++) {
     assert.ok(Math.abs(found[i] - expected[i]) <= tolerance, `${what} ${i}: ${found[i]} ${expected[i]}`);
   }
 }
 
-async function withModel<T>(name: (typeof FIXTURE_NAMES)[number], work: (model: Gpt2, fixture: Fixture) => T | Promise<T>): Promise<T> {
+async function withModel<T>(
+  name: (typeof FIXTURE_NAMES)[number], work: (model: Gpt2, fixture: Fixture) => T | Promise<T>,
+): Promise<T> {
   const fixture = readFixture(name);
   const model = loadGpt2(fixture.folder);
   try {
@@ -77,7 +81,8 @@ test('Entropies and most likely tokens of every layer and position are those of 
         assertNear(entropy, expected.subarray(4 * layer, 4 * layer + 4), 1e-4, `${name} layer ${layer}`);
         // Logits are within 1e-4, so an order by gaps of more than twice that is certain.
         assert.ok(models[name].smallestGap > 2e-4);
-        assert.deepEqual(readings.map((reading) => reading.top[layer]), models[name].top[layer], `${name} layer ${layer}`);
+        const top = readings.map((reading) => reading.top[layer]);
+        assert.deepEqual(top, models[name].top[layer], `${name} layer ${layer}`);
       }
     });
   }
@@ -89,7 +94,9 @@ test('Prompts that are read together, in several passes, are read as each alone,
     // 100 prompts of 4 positions are more than one pass of 320.
     const prompts = Array.from({ length: 100 }, (_, i) => data.map((value) => value * (1 - i / 50)));
     const done: string[] = [];
-    const together = await logitLens(model, prompts, { top: 2, onProgress: (p) => done.push(`${p.done} of ${p.total}`) });
+    const together = await logitLens(model, prompts, {
+      top: 2, onProgress: (progress) => done.push(`${progress.done} of ${progress.total}`),
+    });
     assert.deepEqual(done, ['80 of 100', '100 of 100']);
     assert.equal(together.length, 100);
     for (const i of [0, 79, 80, 99]) {

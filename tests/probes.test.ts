@@ -6,8 +6,8 @@ import { configure } from '../lib/experiment';
 import { disposeGpt2, loadGpt2, type Gpt2 } from '../lib/gpt2';
 import { pointAt, pointsFrom, type Points } from '../lib/points';
 import {
-  nearestTokenPrompts, planSwaps, swapVector, testAccuracies, testsOf, trainedPrompts, transferAccuracies, untrainedPrompts,
-  type Prompt,
+  nearestTokenPrompts, planSwaps, swapVector, testAccuracies, testsOf, trainedPrompts, transferAccuracies,
+  untrainedPrompts, type Prompt,
 } from '../lib/probes';
 import type { Run } from '../lib/runs';
 import type { Example } from '../lib/tasks';
@@ -52,13 +52,15 @@ const share = (wrong: number) => {
   return examples.filter((_, i) => i % wrong !== 0).length / examples.length;
 };
 
-const promptOf = (task: string, word: string, vectors: Float32Array, seed = 0): Prompt => ({ task, word, seed, vectors });
+const promptOf = (task: string, word: string, vectors: Float32Array, seed = 0): Prompt => (
+  { task, word, seed, vectors });
 
 test('Each prompt has its accuracy on each task, as counted by hand from PEFT\'s continuations.', async () => {
   await withModel(async (model) => {
     const other = fixturePrompt.map((x) => -3 * x);
     // 30 prompts are more than the 13 of one pass.
-    const prompts = Array.from({ length: 30 }, (_, i) => promptOf('half', 'cat', i % 2 === 0 ? fixturePrompt : other));
+    const prompts = Array.from({ length: 30 }, (_, i) => (
+      promptOf('half', 'cat', i % 2 === 0 ? fixturePrompt : other)));
     const told: number[] = [];
     const transfer = await transferAccuracies(model, prompts, tests, {
       newTokens, onProgress: ({ done, total }) => told.push(done / total),
