@@ -48,8 +48,7 @@ test('the accuracy dots stand in the row of their task, kinds one above the othe
   const [trained, tokens] = figure.data as { x: number[]; y: number[]; marker: { symbol: string; color: string } }[];
   assert.deepEqual([trained.x, tokens.x], [[0.5, 0.75], [null, null]]);
   trained.y.forEach((y, row) => {
-    assert.deepEqual([y, tokens.y[row]].map(Math.round), [row, row]);
-    assert.ok(y < tokens.y[row]);
+    assert.ok(y < tokens.y[row] && Math.abs(y - row) < 0.5 && Math.abs(tokens.y[row] - row) < 0.5);
   });
   assert.notEqual(trained.marker.symbol, tokens.marker.symbol);
   assert.notEqual(trained.marker.color, tokens.marker.color);
