@@ -91,7 +91,7 @@ export function swapChanges(changes: readonly SwapChange[], options: ModelFigure
       showgrid: false, title: axisTitle('position of the vector replaced', 4),
     }),
     yaxis: axis({
-      title: axisTitle('change of accuracy (mean, quartiles)'), nticks: 7,
+      title: axisTitle('change of test accuracy'), nticks: 7,
       zeroline: true, zerolinecolor: TEXT_COLOR, zerolinewidth: 0.75,
     }),
     legend: legendBelow(height, margins, kinds.length),
@@ -147,7 +147,7 @@ export function accuracyDots(rows: readonly TaskAccuracy[], options: ModelFigure
     return {
       type: 'scatter', mode: 'markers', name: plotlyText(kind),
       x: own.map(({ accuracy }) => (Number.isFinite(accuracy) ? round(accuracy) : null)),
-      y: own.map(({ task }) => round(tasks.indexOf(task) + 0.2 * (i - (kinds.length - 1) / 2))),
+      y: own.map(({ task }) => round(tasks.indexOf(task) + 0.25 * (i - (kinds.length - 1) / 2))),
       customdata: own.map(({ task }) => plotlyText(taskTitle(task))),
       marker: { color, symbol: marker, size: 6.5, line: { color: '#ffffff', width: 0.5 } },
       hovertemplate: `%{customdata}, ${plotlyText(kind)}: %{x:.3f}<extra></extra>`,
