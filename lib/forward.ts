@@ -10,15 +10,9 @@ import { attention, attentionGradient, type AttentionState, type Wanted } from '
 import type { Block, Gpt2 } from './gpt2';
 import { disposeLayout, layOut, type Layout, type Sequence } from './layout';
 import {
-  dropOut, gelu, geluWithDerivative, linear, linearGradient, logSoftmax, normalize, normalizeGradient, timesTransposed,
-  type DropoutMasks, type Normalized,
+  dropOut, gelu, geluWithDerivative, linear, linearGradient, normalize, normalizeGradient, type DropoutMasks, type Normalized,
 } from './ops';
-
-/**
- * Labels whose probabilities are in memory at once: the widest tensor has then at most 51 MB at GPT-2's vocabulary,
- * and much of it is still in the processor's cache for its next use.
- */
-export const LABELS_AT_ONCE = 256;
+import { labelLossGradient, labelResults, outputLogits } from './output';
 
 /** Loss and most likely token at each label position of a layout, in its order. */
 export interface LabelResult {
@@ -46,11 +40,7 @@ export function labelLosses(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): 
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
       x = replace(x, () => blockForward(block, x, model, layout, wanted).output);
     });
-    const h = finalNorm(model, x).output;
-    const parts = labelStarts(layout).map((start) => tf.tidy(() => labelResults(model, h, layout, start)));
-    return {
-      losses: tf.concat(parts.map(({ losses }) => losses), 0), predictions: tf.concat(parts.map((part) => part.predictions), 0),
-    };
+    return labelResults(model, x, layout);
   });
   // Read outside: tidy walks through every number of an array that it returns.
   const losses = tensors.losses.dataSync() as Float32Array;
@@ -130,8 +120,29 @@ export function nextTokenLogits(model: Gpt2, prompts: tf.Tensor3D, layout: Layou
       const wanted = i === model.blocks.length - 1 ? 'labels' : 'all';
       x = blockForward(block, x, model, layout, wanted).output;
     });
-    return unembed(model, finalNorm(model, x).output);
+    return outputLogits(model, x);
   });
+}
+
+/**
+ * Hidden states at the prompt positions, [run · promptTokens, dModel] each: of the embeddings, then after every block
+ * and before the last layer norm, so layers + 1 tensors, which the caller disposes. Attention is causal: what follows
+ * the prompts [run, promptTokens, dModel] makes no difference to them.
+ */
+export function promptStates(model: Gpt2, prompts: tf.Tensor3D): tf.Tensor2D[] {
+  const [runs, promptTokens, dModel] = prompts.shape;
+  // A layout wants a text: one token, which no prompt position sees.
+  const layout = layOut(new Array(runs).fill([{ textTokens: [0], labelTokens: [0] }]), promptTokens, 0);
+  const promptRows = (x: tf.Tensor2D) => tf.tidy(() => tf.slice(x, [0, 0], [runs * promptTokens, dModel]));
+  let x = tf.tidy(() => embed(model, prompts, layout));
+  const states = [promptRows(x)];
+  for (const block of model.blocks) {
+    x = replace(x, () => blockForward(block, x, model, layout, 'all').output);
+    states.push(promptRows(x));
+  }
+  x.dispose();
+  disposeLayout(layout);
+  return states;
 }
 
 function rowsOf({ runs, prefixTokens, suffixes }: Layout): number {
@@ -207,72 +218,11 @@ function scatterLabels(rows: tf.Tensor2D, layout: Layout): tf.Tensor2D {
   return tf.gather(tf.concat([rows, tf.zeros([1, rows.shape[1]])], 0), layout.labelOfRow) as tf.Tensor2D;
 }
 
-function finalNorm(model: Gpt2, x: tf.Tensor2D): { output: tf.Tensor2D; norm: Normalized } {
-  const norm = normalize(x, model.config.layerNormEpsilon);
-  return { output: tf.add(tf.mul(norm.value, model.finalScale), model.finalShift) as tf.Tensor2D, norm };
-}
-
-/** Logits [labels, vocabulary]. */
-function unembed({ unembedding, tokenEmbedding }: Gpt2, h: tf.Tensor2D): tf.Tensor2D {
-  return unembedding ? tf.matMul(h, unembedding) : timesTransposed(h, tokenEmbedding);
-}
-
 /** Weight of each label token in its run's mean loss. */
 function labelWeights({ runs, labelOwners }: Layout): Float32Array {
   const counts = new Array<number>(runs).fill(0);
   for (const { run } of labelOwners) counts[run]++;
   return Float32Array.from(labelOwners, ({ run }) => 1 / counts[run]);
-}
-
-/** Cross-entropy of each label token [labels], and the gradient of the weighted sum at x [labels, dModel]. */
-function labelLossGradient(
-  model: Gpt2, x: tf.Tensor2D, layout: Layout, weights: Float32Array,
-): { losses: tf.Tensor1D; gradient: tf.Tensor2D } {
-  const { output: h, norm } = finalNorm(model, x);
-  const parts = labelStarts(layout).map((start) => tf.tidy(() => expectedRows(model, h, layout, start)));
-  const labelRows = tf.gather(model.tokenEmbedding, layout.labelIds) as tf.Tensor2D;
-  const dh = tf.mul(
-    tf.sub(tf.concat(parts.map(({ mean }) => mean), 0), labelRows), tf.tensor2d(weights, [weights.length, 1]));
-  const gradient = normalizeGradient(tf.mul(dh, model.finalScale) as tf.Tensor2D, norm);
-  return { losses: tf.concat(parts.map(({ losses }) => losses), 0) as tf.Tensor1D, gradient };
-}
-
-/** Where each part of at most LABELS_AT_ONCE labels begins. */
-function labelStarts({ labels }: Layout): number[] {
-  return Array.from({ length: Math.ceil(labels.count / LABELS_AT_ONCE) }, (_, i) => i * LABELS_AT_ONCE);
-}
-
-/** The part of h [labels, dModel] that begins at a label, and its labels. */
-function labelPart(h: tf.Tensor2D, { labels, labelIds }: Layout, start: number): { rows: tf.Tensor2D; ids: tf.Tensor1D } {
-  const count = Math.min(LABELS_AT_ONCE, labels.count - start);
-  return { rows: tf.slice(h, [start, 0], [count, -1]), ids: tf.slice(labelIds, start, count) };
-}
-
-/** Losses and most likely tokens [n] of a part of the labels. */
-function labelResults(
-  model: Gpt2, h: tf.Tensor2D, layout: Layout, start: number,
-): { losses: tf.Tensor1D; predictions: tf.Tensor1D } {
-  const { rows, ids } = labelPart(h, layout, start);
-  const logProbabilities = logSoftmax(unembed(model, rows));
-  return {
-    losses: tf.neg(tf.gatherND(logProbabilities, labelIndices(ids))) as tf.Tensor1D,
-    predictions: tf.argMax(logProbabilities, -1),
-  };
-}
-
-/** Of a part of the labels, the losses [n] and the means of the token embeddings as h predicts them [n, dModel]. */
-function expectedRows(
-  model: Gpt2, h: tf.Tensor2D, layout: Layout, start: number,
-): { losses: tf.Tensor1D; mean: tf.Tensor2D } {
-  const { rows, ids } = labelPart(h, layout, start);
-  const probabilities = tf.softmax(unembed(model, rows)) as tf.Tensor2D;
-  const labels = tf.gatherND(probabilities, labelIndices(ids));
-  return { losses: tf.neg(tf.log(labels)) as tf.Tensor1D, mean: tf.matMul(probabilities, model.tokenEmbedding) };
-}
-
-/** [n, 2] place of each label in a matrix [n, vocabulary] */
-function labelIndices(labelIds: tf.Tensor1D): tf.Tensor2D {
-  return tf.stack([tf.range(0, labelIds.size, 1, 'int32'), labelIds], 1) as tf.Tensor2D;
 }
 
 /** The tensor that `make` returns, in place of `old`, which is disposed with all intermediate ones. */

@@ -1,7 +1,7 @@
 /** How many runs fit one step: an estimate of what a step keeps, against the memory that is free. */
 import { execFileSync } from 'node:child_process';
 import { freemem } from 'node:os';
-import { LABELS_AT_ONCE } from './forward';
+import { LABELS_AT_ONCE } from './output';
 import type { Gpt2Config } from './gpt2';
 import type { Example } from './tasks';
 
