@@ -13,7 +13,8 @@ import { resolveData } from './data';
 import { evaluate } from './evaluation';
 import { checkExperiment, checkTasks, type Experiment } from './experiment';
 import { readJson } from './files';
-import { disposeGpt2, loadGpt2, readConfig, type Gpt2 } from './gpt2';
+import { disposeGpt2, loadGpt2, type Gpt2 } from './gpt2';
+import { checkVocabulary, readConfig } from './gpt2-config';
 import { findModel, modelFiles } from './hub';
 import { openRunFolder, provenanceOf } from './provenance';
 import { runFolder } from './run-names';
@@ -173,6 +174,7 @@ export async function importAdapters(
   const experiment = importedExperiment(found, base);
   const modelFolder = findModel(experiment.model, experiment);
   const config = readConfig(join(modelFolder, 'config.json'));
+  checkVocabulary(config, modelFolder);
   const data = await resolveData(experiment.data);
   checkTasks(experiment, data, config.positions);
   const adapters = found.map((one) => ({ ...one, prompt: readAdapter(one.folder, config).prompt }));

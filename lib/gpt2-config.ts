@@ -1,5 +1,6 @@
 /** GPT-2's configuration, from a Hugging Face config.json. */
 import { readJson } from './files';
+import { vocabularySize as tokens } from './tokenizer';
 
 export interface Gpt2Config {
   readonly vocabularySize: number;
@@ -60,4 +61,14 @@ export function readConfig(file: string): Gpt2Config {
     heads,
     layerNormEpsilon: layerNormEpsilon as number,
   };
+}
+
+/**
+ * Throws where a model has another number of tokens than GPT-2: texts are always cut into GPT-2's, and such a model
+ * would read other words than were written.
+ */
+export function checkVocabulary({ vocabularySize }: Gpt2Config, folder: string): void {
+  if (vocabularySize === tokens) return;
+  throw new Error(`${folder}/config.json: vocab_size: expected ${tokens}, the tokens of GPT-2 into which texts are cut, ` +
+    `found ${vocabularySize}`);
 }

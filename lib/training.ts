@@ -6,7 +6,7 @@ import { loadCheckpoint } from './checkpoints';
 import { runWorkers, type Report } from './crew';
 import { resolveData } from './data';
 import { checkTasks, type Experiment } from './experiment';
-import { readConfig, type Gpt2Config } from './gpt2';
+import { checkVocabulary, readConfig, type Gpt2Config } from './gpt2-config';
 import { modelFiles, resolveModel } from './hub';
 import type { DownloadProgress } from './hub-download';
 import { lockFolder } from './lock';
@@ -52,6 +52,7 @@ export async function trainGrid(name: string, experiment: Experiment, options: T
   const { folder: modelFolder, commit } = await resolveModel(
     experiment.model, { revision: experiment.revision, signal: options.signal, onProgress: options.onDownload });
   const config = readConfig(join(modelFolder, 'config.json'));
+  checkVocabulary(config, modelFolder);
   const dataFolder = await resolveData(experiment.data);
   checkTasks(experiment, dataFolder, config.positions);
   const files = Object.fromEntries(experiment.tasks.map((task) => [task, join(dataFolder, taskFileName(task))]));

@@ -235,12 +235,15 @@ test('What fails in a worker reaches the caller with its message.', async () => 
     /training worker failed: .*tensor h\.2\..*: expected, but missing/);
 });
 
-test('Sequences longer than the model reads, and tasks that are not there, are refused before anything is made.', async () => {
+test('Sequences longer than the model reads, tasks that are not there and other vocabularies are refused before anything is made.', async () => {
   const refused = (changes: Partial<Experiment>, message: RegExp) => (
     assert.rejects(trainGrid(nameOf('none'), { ...experiment, ...changes }), message));
   await refused({ promptTokens: 36 }, /task colours: input ".*": \d+ tokens \(36 of the prompt, .*the model's 40 positions/);
   await refused({ examples: 9 }, /task colours: examples: expected at most 8/);
   await refused({ tasks: ['unknown'] }, /unknown\.json is missing; tasks in this folder: animals, colours/);
+  const model = path.join(temporary, 'other-vocabulary');
+  writeTinyModel(model, { vocabulary: 21128, dModel: 8, layers: 1, heads: 2, positions: 40 });
+  await refused({ model }, /config\.json: vocab_size: expected 50257, the tokens of GPT-2 .*, found 21128/);
   assert.ok(!fs.existsSync(runFolder(nameOf('none'))), 'a folder is left behind');
 });
 
