@@ -2,7 +2,7 @@
  * What this machine does, in one run: `npm run bench`. Every line is measured in fresh processes, as training uses
  * them: one single-threaded process a core below a billion parameters, one with all threads above.
  */
-import { fork, type ChildProcess } from 'node:child_process';
+import { fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,9 @@ const BENCHMARKS: Readonly<Record<string, readonly Benchmark[]>> = {
   evaluate: [evaluation('embedded'), evaluation('6x256'), evaluation('124m')],
   neighbourhoods: [{ request: { kind: 'neighbourhoods', model: 'xl' }, runs: [1], single: true, unit: 'queries' }],
   'load-xl': [{ request: { kind: 'load', model: 'xl', folder: checkpoint }, runs: [1], single: true, unit: 'GB' }],
-  drift: [], // a table of its own
+  // tables of their own
+  analysis: [],
+  drift: [],
 };
 
 const USAGE = `npm run bench -- [options]   measures this machine; the whole takes about 15 minutes on two cores
@@ -46,6 +48,7 @@ const USAGE = `npm run bench -- [options]   measures this machine; the whole tak
   --json FILE     write the rows as JSON too
   --help          this text
 
+analysis compares with NumPy and a loop over pairs: PYTHON (default python3) needs numpy and scipy.
 load-xl reads ${checkpoint}; make it (6.2 GB) with
   node bench/make-checkpoint.mjs xl ${checkpoint}`;
 
@@ -136,6 +139,18 @@ async function rowOf(name: string, benchmark: Benchmark, runsPerStep: number, se
   };
 }
 
+/** The complete analysis by ours, by NumPy and by a loop. */
+function compareAnalysis(): void {
+  const python = process.env.PYTHON ?? 'python3';
+  if (spawnSync(python, ['-c', 'import numpy, scipy'], { stdio: 'ignore' }).status !== 0) {
+    console.log(`\nanalysis left out: ${python} has no numpy and scipy; mend: pip install -r tests/reference/requirements.txt, or set PYTHON`);
+    return;
+  }
+  console.log('\nthe complete analysis (bench/analysis.py --help says what is compared)\n');
+  const { status } = spawnSync(python, [join(__dirname, 'analysis.py')], { cwd: projectFolder, stdio: 'inherit' });
+  if (status !== 0) throw new Error('bench/analysis.py failed: see above');
+}
+
 function line(row: Row): string {
   const rate = row.examplesPerSecond < 10 ? row.examplesPerSecond.toFixed(2) : row.examplesPerSecond.toFixed(0);
   const share = (gflops: number) => (gflops > 0 ? `${((100 * gflops) / row.peakGflops).toFixed(0)} %` : '');
@@ -168,6 +183,7 @@ async function main(): Promise<void> {
       }
     }
   }
+  if (options.only.includes('analysis')) compareAnalysis();
   if (options.only.includes('drift')) await printDrift((options.model ?? 'embedded') as Measurement['model']);
   if (options.json) writeJsonAtomic(options.json, rows);
 }

@@ -27,8 +27,8 @@ export interface EvaluationOptions {
   readonly newTokens: number;
 }
 
-/** Label tokens in one pass: bounds the logits, the widest tensor, to about 64 MB at GPT-2's vocabulary. */
-const LABEL_TOKENS_A_PASS = 320;
+/** Label tokens in one pass, of all runs: enough to fill the matrix products, and bounds the memory. */
+export const LABEL_TOKENS_A_PASS = 320;
 
 /**
  * Evaluate the prompts of several runs [run, promptTokens, dModel] on the same examples; one result a run.

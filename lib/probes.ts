@@ -5,7 +5,7 @@
 import { tf } from './backend';
 import { findData } from './data';
 import type { JobProgress } from './display';
-import { evaluate } from './evaluation';
+import { evaluate, LABEL_TOKENS_A_PASS } from './evaluation';
 import { loadGpt2, type Gpt2 } from './gpt2';
 import { findModel } from './hub';
 import { findNeighbours } from './neighbourhoods';
@@ -69,8 +69,7 @@ export function untrainedPrompts(prompts: readonly Prompt[], vocabulary: Points)
   });
 }
 
-/** Label tokens of a pass of `evaluate`, over examples and prompts: bounds the logits, whatever the model. */
-const LABEL_TOKENS_A_PASS = 320;
+/** Changes no accuracy. */
 const BATCH_SIZE = 8;
 
 /**
@@ -109,7 +108,7 @@ export function stackPrompts(vectors: readonly Float32Array[], dModel: number): 
   return tf.tensor3d(data, [vectors.length, size / dModel, dModel]);
 }
 
-/** Trials of one task that are evaluated at once, by their index. */
+/** Trials of one task that are evaluated at once, by their index: as many as fill a pass. */
 function groupTrials(
   trials: readonly Trial[], tests: Tests,
 ): { readonly examples: readonly Example[]; readonly rows: readonly number[] }[] {
