@@ -188,7 +188,7 @@ function cellsOf(distances: DistanceMatrix, labels: readonly PromptLabel[]): Cel
 }
 
 /** The values of a label, in order of first appearance. */
-export function levelsOf<Key extends keyof PromptLabel>(
+function levelsOf<Key extends keyof PromptLabel>(
   labels: readonly PromptLabel[], key: Key,
 ): PromptLabel[Key][] {
   return [...new Set(labels.map((label) => label[key]))];

@@ -3,7 +3,8 @@
  * dissimilarities (Anderson 2001, doi:10.1111/j.1442-9993.2001.01070.pp.x; McArdle and Anderson 2001).
  *
  * Sums of squares are sums of *squared* dissimilarities, so what goes in matters. `chordDistances` of cosine
- * distances are the Euclidean distances between directions, √(2·(1 − cosine)). Their squares are twice the paper's, hence the shares are those of an ordinary analysis of variance of the unit vectors, never negative, and the share
+ * distances are the Euclidean distances between directions, √(2·(1 − cosine)). Their squares are twice the paper's,
+ * hence the shares are those of an ordinary analysis of variance of the unit vectors, never negative, and the share
  * of the word is 1 − (mean of table 1) / (mean over all prompts), both in the `published` convention. The cosine
  * distances themselves, as scikit-bio and vegan would take them, weigh far pairs more; both can be compared.
  *
