@@ -27,8 +27,11 @@ export interface EvaluationOptions {
   readonly newTokens: number;
 }
 
-/** Label tokens in one pass, of all runs: enough to fill the matrix products, and bounds the memory. */
-export const LABEL_TOKENS_A_PASS = 320;
+/**
+ * Label tokens in one pass, of all runs: bounds the memory of the hidden states (output.ts bounds that of the logits), and
+ * makes the passes so few that what each costs besides its products does not count.
+ */
+export const LABEL_TOKENS_A_PASS = 1280;
 
 /**
  * Evaluate the prompts of several runs [run, promptTokens, dModel] on the same examples; one result a run.

@@ -17,35 +17,42 @@ interface TaskResult {
   readonly untuned: number;
 }
 
-/** Tunes all tasks and words with each seed; `label` names the lists in the run's folder and in the card. */
-export async function measureTuning(
-  name: string, label: string, overrides: Partial<Experiment>, workers: number | undefined,
-): Promise<{ part: Part; grid: Grid }> {
-  const experiment = configure('demo', overrides, {});
-  const show = progressLine();
-  const started = Date.now();
-  const grid = await trainGrid(name, experiment, {
-    workers,
-    onProgress: ({ done, resumed, total, note }) => {
-      const left = ((Date.now() - started) / Math.max(1, done - resumed)) * (total - done) / 60_000;
-      show(`${label}: ${((100 * done) / total).toFixed(1)} %, ${left.toFixed(0)} min left; ${note}`);
-    },
-  });
-  const untuned = measureUntuned(experiment);
-  const results = experiment.tasks.map((task) => resultOf(grid, task, untuned.get(task) ?? NaN));
-  return { grid, part: { bars: tuningBars(label, results), details: { experiment, results } } };
+/** Tunes all tasks and words with each seed, a grid a seed: another seed then costs no more than itself. */
+export async function tuneGrids(
+  name: string, label: string, overrides: Partial<Experiment>, seeds: readonly number[], workers: number | undefined,
+): Promise<Grid[]> {
+  const grids: Grid[] = [];
+  for (const seed of seeds) {
+    const experiment = configure('demo', { ...overrides, seeds: [seed] }, {});
+    const show = progressLine();
+    const started = Date.now();
+    grids.push(await trainGrid(`${name}-${seed}`, experiment, {
+      workers,
+      onProgress: ({ done, resumed, total, note }) => {
+        const left = ((Date.now() - started) / Math.max(1, done - resumed)) * (total - done) / 60_000;
+        show(`${label}, seed ${seed}: ${((100 * done) / total).toFixed(1)} %, ${left.toFixed(0)} min left; ${note}`);
+      },
+    }));
+  }
+  return grids;
 }
 
-function resultOf({ runs, experiment }: Grid, task: string, untuned: number): TaskResult {
-  const last = runs.filter((run) => run.task === task)
-    .map(({ seed, metrics }) => ({ seed, accuracy: metrics[metrics.length - 1].testAccuracy }));
-  const ofSeeds = experiment.seeds.map((seed) => mean(
-    last.filter((run) => run.seed === seed).map(({ accuracy }) => accuracy)));
+/** Bar 1 of grids that differ in their seed alone; `label` names the lists in the card. */
+export function measureTuning(label: string, grids: readonly Grid[]): Part {
+  const { experiment } = grids[0];
+  const untuned = measureUntuned(experiment);
+  const results = experiment.tasks.map((task) => resultOf(grids, task, untuned.get(task) ?? NaN));
+  const seeds = grids.flatMap((grid) => grid.experiment.seeds);
+  return { bars: tuningBars(label, results, seeds.length), details: { experiment: { ...experiment, seeds }, results } };
+}
+
+function resultOf(grids: readonly Grid[], task: string, untuned: number): TaskResult {
+  const accuracies = grids.map(({ runs }) => runs.filter((run) => run.task === task)
+    .map(({ metrics }) => metrics[metrics.length - 1].testAccuracy));
+  const ofSeeds = accuracies.map(mean);
   const tuned = mean(ofSeeds);
   const variance = ofSeeds.reduce((sum, value) => sum + (value - tuned) ** 2, 0) / Math.max(1, ofSeeds.length - 1);
-  return {
-    task, tuned, untuned, lowest: Math.min(...last.map(({ accuracy }) => accuracy)), betweenSeeds: Math.sqrt(variance),
-  };
+  return { task, tuned, untuned, lowest: Math.min(...accuracies.flat()), betweenSeeds: Math.sqrt(variance) };
 }
 
 /** Test accuracy of the four vectors as they start, mean over the words. `await startBackend()` before. */
@@ -63,13 +70,14 @@ function measureUntuned(experiment: Experiment): Map<string, number> {
   return new Map(results);
 }
 
-function tuningBars(label: string, results: readonly TaskResult[]): Part['bars'] {
+function tuningBars(label: string, results: readonly TaskResult[], seeds: number): Part['bars'] {
   const average = mean(results.map(({ untuned }) => untuned));
   const highest = results.reduce((most, result) => (result.untuned > most.untuned ? result : most));
   return [
     ...results.map(({ task, tuned, lowest, betweenSeeds }) => ({
       name: `${label}: ${task}, tuned`, asked: '≥ 0.95',
-      found: `${tuned.toFixed(3)} (worst run ${lowest.toFixed(2)}, between seeds ± ${betweenSeeds.toFixed(3)})`,
+      found: `${tuned.toFixed(3)} (worst run ${lowest.toFixed(2)}, ${
+        seeds > 1 ? `${seeds} seeds ± ${betweenSeeds.toFixed(3)}` : 'one seed'})`,
       passes: tuned >= 0.95,
     })),
     {
@@ -82,19 +90,33 @@ function tuningBars(label: string, results: readonly TaskResult[]): Part['bars']
   ];
 }
 
-/** Same word nearer than same task nearer than all, as the paper's tables 1 and 2 have it (first seed's prompts). */
-export function measurePicture(grid: Grid): Part {
+/** Mean cosine distances between prompts of one learning rate, as tables 1 and 2 of the paper have them. */
+export interface Picture {
+  readonly learningRate: number;
+  readonly word: number;
+  readonly task: number;
+  readonly all: number;
+}
+
+/** Of a grid of one seed: same word, same task, all pairs. */
+export function pictureOf(grid: Grid): Picture {
   const { points, labels } = promptsOf(grid);
   const distances = distanceMatrix(points, 'cosine');
   const groups = (key: 'word' | 'task'): number =>
-    mean(groupMeans(distances, labels, [key, 'seed'], 'corrected').map((group) => group.mean));
-  const [word, task, all] = [groups('word'), groups('task'), meanDistance(distances, 'corrected')];
-  const found = `${word.toFixed(3)}, ${task.toFixed(3)}, ${all.toFixed(3)}`;
+    mean(groupMeans(distances, labels, [key], 'corrected').map((group) => group.mean));
+  const { learningRate } = grid.experiment;
+  return { learningRate, word: groups('word'), task: groups('task'), all: meanDistance(distances, 'corrected') };
+}
+
+/** Bar 5: same word nearer than same task nearer than all. */
+export function measurePicture(label: string, grid: Grid): Part {
+  const picture = pictureOf(grid);
+  const { learningRate, word, task, all } = picture;
   return {
     bars: [{
-      name: `same word < same task < all pairs, rate ${grid.experiment.learningRate}`, asked: 'in this order', found,
-      passes: word < task && task < all,
+      name: `${label}: same word < same task < all pairs, rate ${learningRate}`, asked: 'in this order',
+      found: [word, task, all].map((distance) => distance.toFixed(3)).join(', '), passes: word < task && task < all,
     }],
-    details: { learningRate: grid.experiment.learningRate, word, task, all },
+    details: picture,
   };
 }

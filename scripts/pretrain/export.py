@@ -17,7 +17,7 @@ def main(run):
     training = json.loads(report.read_text())
     curve = [entry for entry in training["curve"] if entry[0] in (*SHOWN, training["steps"])]
     for name in ("config.json", "model.safetensors"):
-        shutil.copy(run / "model" / name, MODEL / name)
+        shutil.copyfile(run / "model" / name, MODEL / name)
     (MODEL / "card.json").unlink(missing_ok=True)
     (MODEL / "README.md").write_text((HERE / "model-readme.md").read_text().format(
         seed=training["seed"], steps=training["steps"], tokens=training["tokens"], never=training["never met"],
