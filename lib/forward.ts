@@ -74,7 +74,6 @@ export function promptGradient(
 
   const weights = labelWeights(layout);
   const head = tf.tidy(() => labelLossGradient(model, x, layout, weights));
-  x.dispose();
   let dx = head.gradient;
   for (let i = last; i >= 0; i--) {
     dx = replace(dx, () => blockGradient(model.blocks[i], dx, states[i], model, layout, i === last, i === 0));
@@ -86,8 +85,8 @@ export function promptGradient(
     return tf.slice(masked.reshape([runs, prefixTokens, -1]), [0, 0, 0], [runs, promptTokens, -1]).reshape([runs, -1]);
   });
   const gradient = dx.dataSync() as Float32Array;
-  const tokenLosses = head.losses.dataSync();
-  tf.dispose([dx, head.losses, ...(embeddingMask ? [embeddingMask] : [])]);
+  const tokenLosses = finiteLosses(head.losses, () => labelResults(model, x, layout).losses);
+  tf.dispose([x, dx, head.losses, ...(embeddingMask ? [embeddingMask] : [])]);
   const losses = new Float32Array(layout.runs);
   layout.labelOwners.forEach(({ run }, i) => (losses[run] += tokenLosses[i] * weights[i]));
   return { losses, gradient };
@@ -216,6 +215,19 @@ function prefixRows({ value, inverseDeviation }: Normalized, { runs, prefixToken
 /** Label rows back to their places among all packed rows, zero elsewhere. */
 function scatterLabels(rows: tf.Tensor2D, layout: Layout): tf.Tensor2D {
   return tf.gather(tf.concat([rows, tf.zeros([1, rows.shape[1]])], 0), layout.labelOfRow) as tf.Tensor2D;
+}
+
+/**
+ * The losses that were found on the way to the gradient, or, where a label's probability was too small for a float32 (a loss
+ * above about 87 nats), those of the log softmax, which has no such limit.
+ */
+function finiteLosses(found: tf.Tensor1D, exact: () => tf.Tensor1D): Float32Array {
+  const losses = found.dataSync() as Float32Array;
+  if (losses.every(Number.isFinite)) return losses;
+  const tensor = tf.tidy(exact);
+  const values = tensor.dataSync() as Float32Array;
+  tensor.dispose();
+  return values;
 }
 
 /** Weight of each label token in its run's mean loss. */

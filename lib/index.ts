@@ -21,6 +21,7 @@ export { createRandom } from './random';
 export * from './paper';
 export * from './space';
 export * from './distances';
+export * from './learning-rates';
 export * from './neighbourhoods';
 export * from './neighbour-statistics';
 export * from './statistics';

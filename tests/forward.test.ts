@@ -272,6 +272,30 @@ test('Dropout of rate 0 changes nothing, and the same seed repeats the same loss
   });
 });
 
+test('A loss of hundreds of nats is a number, and so is its gradient.', () => {
+  const fixture = readFixture('odd-heads');
+  withModel(fixture, (model) => {
+    const sequence = { textTokens: [1, 2, 3], labelTokens: [4] };
+    const { prompts } = fixture.tensors;
+    const sharp = { ...model, finalScale: tf.mul(model.finalScale, 100) as tf.Tensor1D };
+    const { losses, gradient } = gradientOf(sharp, [[sequence]], [prompts]);
+    // −log softmax in double precision, from the logits
+    const logits = onLayout([[sequence]], [prompts], 0, (tensor, layout) => {
+      const tensorOfLogits = nextTokenLogits(sharp, tensor, layout);
+      const values = tensorOfLogits.dataSync();
+      tensorOfLogits.dispose();
+      return values;
+    });
+    const largest = logits.reduce((most, value) => Math.max(most, value), -Infinity);
+    const sum = logits.reduce((total, value) => total + Math.exp(value - largest), 0);
+    const expected = largest + Math.log(sum) - logits[4];
+    assert.ok(expected > 100, `the test wants a loss above 100 nats, found ${expected}`);
+    assert.ok(relativeError(losses, [expected]) <= 1e-5, `${losses[0]} ${expected}`);
+    assert.ok(gradient.every(Number.isFinite) && gradient.some((value) => value !== 0));
+    sharp.finalScale.dispose();
+  });
+});
+
 test('A sequence longer than the model\'s positions is refused with both lengths.', () => {
   const fixture = readFixture('one-head');
   withModel(fixture, (model) => {

@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findModel, selectWords, type Experiment } from '../../lib';
+import { findModel, ratePicture, selectWords, type Experiment, type RatePicture } from '../../lib';
 import { projectFolder, sha256File } from '../../lib/files';
 import { cardTable, readCard, savePart, writeTable, type Card, type Part } from './card';
 import { measureNeighbours } from './neighbours';
 import { measureText } from './text';
-import { measurePicture, measureTuning, pictureOf, tuneGrids, type Picture } from './tuning';
+import { measurePicture, measureTuning, tuneGrids } from './tuning';
 import { measureVocabulary } from './vocabulary';
 
 const USAGE = `npm run model-card [-- options]
@@ -108,14 +108,14 @@ async function measureAllTuning(options: Options, card: Card, keep: (name: strin
     keep('tuning of other lists', measureTuning('other lists', other));
     keep('picture of other lists', measurePicture('other lists', other[0]));
   }
-  const pictures: Picture[] = [];
+  const pictures: RatePicture[] = [];
   for (const learningRate of [...new Set([PAPER_RATE, ...rates])].sort((a, b) => a - b)) {
     const words = own[0].experiment.words.slice(0, RATE_WORDS);
     const overrides = { ...common, learningRate, words };
     const [grid] = learningRate === PAPER_RATE
       ? [selectWords(own[0], words)]
       : await tuneGrids(run('rate', learningRate), `rate ${learningRate}`, overrides, seeds.slice(0, 1), workers);
-    pictures.push(pictureOf(grid));
+    pictures.push(ratePicture(grid));
     keep('rates', { bars: [], details: pictures });
   }
 }

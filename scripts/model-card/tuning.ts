@@ -1,7 +1,7 @@
 /** Bars 1 and 5: prompt tuning with the paper's settings, and how the tuned prompts lie. */
 import {
-  configure, disposeGpt2, distanceMatrix, evaluate, findData, findModel, groupMeans, loadGpt2, loadTask, meanDistance,
-  promptsOf, singleToken, tf, trainGrid, type Experiment, type Grid,
+  configure, disposeGpt2, evaluate, findData, findModel, loadGpt2, loadTask, ratePicture, singleToken, tf, trainGrid,
+  type Experiment, type Grid,
 } from '../../lib';
 import { initialPrompts } from '../../lib/tuning';
 import { mean, progressLine, type Part } from './card';
@@ -90,27 +90,9 @@ function tuningBars(label: string, results: readonly TaskResult[], seeds: number
   ];
 }
 
-/** Mean cosine distances between prompts of one learning rate, as tables 1 and 2 of the paper have them. */
-export interface Picture {
-  readonly learningRate: number;
-  readonly word: number;
-  readonly task: number;
-  readonly all: number;
-}
-
-/** Of a grid of one seed: same word, same task, all pairs. */
-export function pictureOf(grid: Grid): Picture {
-  const { points, labels } = promptsOf(grid);
-  const distances = distanceMatrix(points, 'cosine');
-  const groups = (key: 'word' | 'task'): number =>
-    mean(groupMeans(distances, labels, [key], 'corrected').map((group) => group.mean));
-  const { learningRate } = grid.experiment;
-  return { learningRate, word: groups('word'), task: groups('task'), all: meanDistance(distances, 'corrected') };
-}
-
 /** Bar 5: same word nearer than same task nearer than all. */
 export function measurePicture(label: string, grid: Grid): Part {
-  const picture = pictureOf(grid);
+  const picture = ratePicture(grid);
   const { learningRate, word, task, all } = picture;
   return {
     bars: [{
