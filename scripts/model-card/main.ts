@@ -1,10 +1,11 @@
 /** Measures the embedded model and writes data/model/card.json and the table of data/model/README.md. */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findModel, ratePicture, selectWords, type Experiment, type RatePicture } from '../../lib';
 import { projectFolder, sha256File } from '../../lib/files';
 import { cardTable, readCard, savePart, writeTable, type Card, type Part } from './card';
+import { drawTraining } from './curve';
 import { measureNeighbours } from './neighbours';
 import { measureText } from './text';
 import { measurePicture, measureTuning, tuneGrids } from './tuning';
@@ -91,7 +92,7 @@ async function main(options: Options): Promise<void> {
     else console.log('text: not measured, the corpus is not there (scripts/pretrain/README.md)');
   }
   if (only.includes('tuning')) await measureAllTuning(options, card, keep);
-  if (!isTrial) finish(card, model);
+  if (!isTrial) await finish(card, model);
 }
 
 async function measureAllTuning(options: Options, card: Card, keep: (name: string, part: Part) => void): Promise<void> {
@@ -120,10 +121,12 @@ async function measureAllTuning(options: Options, card: Card, keep: (name: strin
   }
 }
 
-function finish(card: Card, model: string): void {
+async function finish(card: Card, model: string): Promise<void> {
   console.log(`\n${cardTable(card)}\n`);
   const shipped = join(projectFolder, 'data', 'model', 'model.safetensors');
-  if (model === 'embedded' && existsSync(shipped) && sha256File(shipped) === card.model) writeTable(card);
+  if (model !== 'embedded' || !existsSync(shipped) || sha256File(shipped) !== card.model) return;
+  writeTable(card);
+  await drawTraining(dirname(shipped));
 }
 
 const options = readOptions();

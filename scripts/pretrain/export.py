@@ -7,7 +7,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MODEL = HERE.parent.parent / "data" / "model"
-SHOWN = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000, 10000, 12000)
 
 
 def main(run):
@@ -15,14 +14,13 @@ def main(run):
     if not report.exists():
         raise SystemExit(f"{report} is missing: the training has not ended")
     training = json.loads(report.read_text())
-    curve = [entry for entry in training["curve"] if entry[0] in (*SHOWN, training["steps"])]
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(run / "model" / name, MODEL / name)
+    shutil.copyfile(report, MODEL / "training.json")
     (MODEL / "card.json").unlink(missing_ok=True)
     (MODEL / "README.md").write_text((HERE / "model-readme.md").read_text().format(
         seed=training["seed"], steps=training["steps"], tokens=training["tokens"], never=training["never met"],
         natural=training["validation loss, natural"], synthetic=training["validation loss, synthetic"],
-        curve="\n".join(f"| {step} | {loss:.2f} | {answers:.2f} |" for step, loss, answers in curve),
     ))
     print(f"wrote {MODEL}; now: npm run model-card")
 
