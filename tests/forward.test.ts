@@ -282,7 +282,7 @@ test('A loss of hundreds of nats is a number, and so is its gradient.', () => {
     // −log softmax in double precision, from the logits
     const logits = onLayout([[sequence]], [prompts], 0, (tensor, layout) => {
       const tensorOfLogits = nextTokenLogits(sharp, tensor, layout);
-      const values = tensorOfLogits.dataSync();
+      const values = tensorOfLogits.dataSync() as Float32Array;
       tensorOfLogits.dispose();
       return values;
     });
