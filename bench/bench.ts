@@ -10,6 +10,7 @@ import { workerEnvironment } from '../lib/crew';
 import { projectFolder, writeJsonAtomic } from '../lib/files';
 import { printDrift } from './drift';
 import type { Measured, Measurement } from './measure';
+import { printProfile } from './profile';
 
 interface Benchmark {
   readonly request: Omit<Measurement, 'seconds' | 'threads' | 'runsPerStep'>;
@@ -37,6 +38,7 @@ const BENCHMARKS: Readonly<Record<string, readonly Benchmark[]>> = {
   // tables of their own
   analysis: [],
   drift: [],
+  profile: [],
 };
 
 const USAGE = `npm run bench -- [options]   measures this machine; the whole takes about 15 minutes on two cores
@@ -185,6 +187,9 @@ async function main(): Promise<void> {
   }
   if (options.only.includes('analysis')) compareAnalysis();
   if (options.only.includes('drift')) await printDrift((options.model ?? 'embedded') as Measurement['model']);
+  if (options.only.includes('profile')) {
+    await printProfile((options.model ?? 'embedded') as Measurement['model'], options.runs?.[0] ?? 30, options.seconds);
+  }
   if (options.json) writeJsonAtomic(options.json, rows);
 }
 
