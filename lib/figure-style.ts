@@ -229,6 +229,14 @@ export function legendBelow(height: number, margins: Margins, rows: number, x = 
   };
 }
 
+/** A layout with a legend of so many rows below; `margins.bottom` is the room between panels and legend. */
+export function legendLayout(
+  columns: ColumnCount, height: number, margins: Margins, rows: number,
+): PlotlyObject {
+  const whole = { ...margins, bottom: margins.bottom + legendHeight(rows) };
+  return { ...baseLayout(columnWidth(columns), height, whole), legend: legendBelow(height, whole, rows) };
+}
+
 /** Stretches of [0, 1] for panels of these relative widths with `gap` (a share of the whole) between them. */
 export function panelDomains(weights: readonly number[], gap: number): [number, number][] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -5,8 +5,8 @@
  */
 import type { Interval } from './bootstrap';
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, legendBelow, legendHeight, OKABE_ITO,
-  panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
+  axis, axisKey, axisName, axisTitle, legendLayout, OKABE_ITO, panelDomains, panelTitle, plotlyText, round,
+  seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
 
@@ -28,15 +28,13 @@ export interface FurtherOptions {
 /** R² of each factor as a bar with its interval, beside chance and the paper's value. */
 export function explainedShareBars(shares: readonly ExplainedShare[], options: FurtherOptions = {}): Figure {
   const height = options.height ?? 190;
-  const margins = { left: 58, right: 12, top: 8, bottom: 36 + legendHeight(2) };
   const y = shares.map(({ factor }) => plotlyText(factor));
   const largest = Math.max(...shares.flatMap(({ high, chance, paper }) => [high, chance, paper ?? 0]));
   const layout = {
-    ...baseLayout(columnWidth(options.columns ?? 1), height, margins),
+    ...legendLayout(options.columns ?? 1, height, { left: 58, right: 12, top: 8, bottom: 36 }, 2),
     bargap: 0.45,
     xaxis: axis({ title: axisTitle('share explained, R² (0–1)', 4), range: [0, 1.06 * largest], nticks: 7 }),
     yaxis: axis({ autorange: 'reversed', type: 'category', showgrid: false, ticks: '' }),
-    legend: legendBelow(height, margins, 2),
   };
   const bars = {
     type: 'bar', orientation: 'h', name: 'this run', y, x: shares.map(({ estimate }) => round(estimate)),
@@ -77,15 +75,13 @@ export interface GroupEstimates {
 export function groupIntervalPanels(means: GroupEstimates, options: FurtherOptions = {}): Figure {
   const { words, tasks, allPrompts } = means;
   const height = options.height ?? 265;
-  const margins = { left: 50, right: 8, top: 22, bottom: 64 + legendHeight(1) };
   const domains = panelDomains([words.length + 1, tasks.length + 1], 0.04);
   const withPaper = [...words, ...tasks].some(({ paper }) => paper !== undefined);
   const highest = Math.max(allPrompts.high, ...[...words, ...tasks].flatMap(({ high, paper }) => [high, paper ?? 0]));
   const layout: Record<string, unknown> = {
-    ...baseLayout(columnWidth(options.columns ?? 2), height, margins),
+    ...legendLayout(options.columns ?? 2, height, { left: 50, right: 8, top: 22, bottom: 64 }, 1),
     annotations: [panelTitle('Same word', 0), panelTitle('Same task', 1)],
     shapes: [0, 1].flatMap((panel) => estimateBand(panel, allPrompts)),
-    legend: legendBelow(height, margins, 1),
   };
   const data = [words, tasks].flatMap((groups, panel) => {
     layout[axisKey('x', panel)] = axis({
@@ -182,13 +178,11 @@ export function bandCurvePanels(
 ): Figure {
   const names = [...new Set(panels.flatMap(({ curves }) => curves.map(({ name }) => name)))];
   const height = options.height ?? 235;
-  const margins = { left: 46, right: 8, top: 22, bottom: 36 + legendHeight(1) };
   const domains = panelDomains(panels.map(() => 1), panels.length > 1 ? 0.1 : 0);
   const places = options.ticks ? x.map((_, i) => i) : x;
   const layout: Record<string, unknown> = {
-    ...baseLayout(columnWidth(options.columns ?? 2), height, margins),
+    ...legendLayout(options.columns ?? 2, height, { left: 46, right: 8, top: 22, bottom: 36 }, 1),
     annotations: panels.map(({ title }, panel) => panelTitle(plotlyText(title), panel)),
-    legend: legendBelow(height, margins, 1),
   };
   const seen = new Set<string>();
   const data = panels.flatMap(({ yTitle, curves }, panel) => {

@@ -5,8 +5,9 @@
  * Pure functions from plain data, SVG traces only.
  */
 import {
-  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, DASHES, distinct, fontPoints, legendBelow,
-  legendHeight, panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
+  axis, axisKey, axisName, axisTitle, baseLayout, columnWidth, DASHES, distinct, fontPoints, legendHeight,
+  legendLayout, panelDomains, panelTitle, plotlyText, round, seriesStyle, taskShortTitle, taskTitle,
+  TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, PlotlyObject } from './figure-style';
 
@@ -83,9 +84,8 @@ export function swapChanges(changes: readonly SwapChange[], options: ModelFigure
   const kinds = distinct(changes.map(({ kind }) => kind));
   const positions = distinct(changes.map(({ position }) => position)).sort((a, b) => a - b);
   const height = options.height ?? 270;
-  const margins = { left: 48, right: 8, top: 8, bottom: 34 + legendHeight(kinds.length) };
   const layout = {
-    ...baseLayout(columnWidth(options.columns ?? 1), height, margins),
+    ...legendLayout(options.columns ?? 1, height, { left: 48, right: 8, top: 8, bottom: 34 }, kinds.length),
     xaxis: axis({
       tickvals: positions.map((position) => position + 1), range: [0.5, positions.length + 0.5],
       showgrid: false, title: axisTitle('position of the vector replaced', 4),
@@ -94,7 +94,6 @@ export function swapChanges(changes: readonly SwapChange[], options: ModelFigure
       title: axisTitle('change of test accuracy'), nticks: 7,
       zeroline: true, zerolinecolor: TEXT_COLOR, zerolinewidth: 0.75,
     }),
-    legend: legendBelow(height, margins, kinds.length),
   };
   const data = kinds.flatMap((kind, i) => {
     const { color, marker } = seriesStyle(i, kinds.length);
@@ -131,15 +130,13 @@ export function accuracyDots(rows: readonly TaskAccuracy[], options: ModelFigure
   const kinds = distinct(rows.map(({ kind }) => kind));
   const legendRows = Math.ceil(kinds.length / 2);
   const height = options.height ?? 44 + 28 * tasks.length + legendHeight(legendRows);
-  const margins = { left: 66, right: 10, top: 8, bottom: 34 + legendHeight(legendRows) };
   const layout = {
-    ...baseLayout(columnWidth(options.columns ?? 1), height, margins),
+    ...legendLayout(options.columns ?? 1, height, { left: 66, right: 10, top: 8, bottom: 34 }, legendRows),
     xaxis: axis({ title: axisTitle('test accuracy (0–1)', 4), range: [-0.03, 1.03], dtick: 0.25 }),
     yaxis: axis({
       tickvals: tasks.map((_, i) => i), ticktext: tasks.map((task) => plotlyText(taskShortTitle(task))),
       range: [tasks.length - 0.5, -0.5], ticks: '',
     }),
-    legend: legendBelow(height, margins, legendRows),
   };
   const data = kinds.map((kind, i) => {
     const { color, marker } = seriesStyle(i, kinds.length);
@@ -179,18 +176,16 @@ export function entropyByLayer(
   const positions = distinct(curves.map(({ position }) => position)).sort((a, b) => a - b);
   const rows = Math.ceil(positions.length / PANELS_A_ROW);
   const height = options.height ?? 80 + 140 * rows;
-  const margins = { left: 44, right: 8, top: 20, bottom: 34 + legendHeight(1) };
   const layers = Math.max(...curves.map(({ entropy }) => entropy.length)) - 1;
   const uniform = round(Math.log(vocabularySize));
   const layout = {
-    ...baseLayout(columnWidth(options.columns ?? 2), height, margins),
+    ...legendLayout(options.columns ?? 2, height, { left: 44, right: 8, top: 20, bottom: 34 }, 1),
     ...entropyAxes(positions.length, rows, layers, uniform),
     annotations: positions.map((position, panel) => panelTitle(`Position ${position + 1}`, panel)),
     shapes: positions.map((_, panel) => ({
       type: 'line', xref: `${axisName('x', panel)} domain`, yref: axisName('y', panel),
       x0: 0, x1: 1, y0: uniform, y1: uniform, line: { color: TEXT_COLOR, width: 0.75, dash: '1.5px,2px' },
     })),
-    legend: legendBelow(height, margins, 1),
   };
   const data = positions.flatMap((position, panel) => kinds.flatMap((kind, i) => {
     const own = curves.filter((curve) => curve.kind === kind && curve.position === position);

@@ -4,8 +4,8 @@
  * Pure functions from plain data, SVG traces only.
  */
 import {
-  axis, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow, legendHeight, plotlyText,
-  round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
+  axis, axisTitle, baseLayout, columnWidth, distinct, fontPoints, legendBelow, legendHeight, legendLayout,
+  plotlyText, round, seriesStyle, taskShortTitle, taskTitle, TEXT_COLOR,
 } from './figure-style';
 import type { ColumnCount, Figure, FigureSlider, PlotlyObject, SliderStep } from './figure-style';
 import { formatNumber } from './tables';
@@ -34,11 +34,9 @@ export function neighbourhoodCurves(
   const kinds = Object.keys(neighbourhoods.counts);
   const logarithmic = options.logarithmic ?? true;
   const height = options.height ?? 290;
-  const width = columnWidth(options.columns ?? 1);
   const rows = Math.ceil(kinds.length / (options.columns === 2 ? 6 : 2));
-  const margins = { left: 48, right: 10, top: 18, bottom: 34 + legendHeight(rows) };
   const layout = {
-    ...baseLayout(width, height, margins),
+    ...legendLayout(options.columns ?? 1, height, { left: 48, right: 10, top: 18, bottom: 34 }, rows),
     xaxis: axis({ title: axisTitle('ε, cosine distance (0–2)', 4), nticks: 9 }),
     yaxis: axis({
       title: axisTitle('mean number of neighbours'),
@@ -46,7 +44,6 @@ export function neighbourhoodCurves(
     }),
     shapes: options.marked === undefined ? [] : [markedLine(options.marked)],
     annotations: options.marked === undefined ? [] : [markedLabel(options.marked), countsBox()],
-    legend: legendBelow(height, margins, rows),
   };
   const slider = options.marked === undefined ? {} : { slider: curveSlider(neighbourhoods, options.marked) };
   const data = kinds.map((kind, i) => {

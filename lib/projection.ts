@@ -9,6 +9,7 @@
  */
 import jointProbabilities = require('tsne-js/dist/joint-probabilities');
 import { dotProduct, type DistanceMatrix } from './distances';
+import { largestEigenvectors } from './eigenvectors';
 import { pointAt, type Points } from './points';
 import { createRandom } from './random';
 
@@ -71,17 +72,14 @@ export function projectTsne(
  */
 export function projectPca(points: Points): Projection {
   const { count } = points;
-  const products = centredProducts(points);
+  const { values, vectors } = largestEigenvectors(centredProducts(points), count, Math.min(2, count));
   const coordinates = new Float64Array(count * 2);
-  for (let axis = 0; axis < 2; axis++) {
-    const { value, vector } = largestEigenvector(products, count);
+  vectors.forEach((vector, axis) => {
+    if (values[axis] <= 0) return; // no component is left
     const farthest = vector.reduce((best, x) => (Math.abs(x) > Math.abs(best) ? x : best), 0);
-    const scale = Math.sqrt(Math.max(0, value)) * (farthest < 0 ? -1 : 1);
+    const scale = Math.sqrt(values[axis]) * (farthest < 0 ? -1 : 1);
     vector.forEach((x, i) => (coordinates[i * 2 + axis] = x * scale));
-    for (let i = 0; i < count; i++) {
-      for (let j = 0; j < count; j++) products[i * count + j] -= value * vector[i] * vector[j];
-    }
-  }
+  });
   return { coordinates };
 }
 
@@ -222,25 +220,6 @@ function centredProducts(points: Points): Float64Array {
     }
   }
   return products;
-}
-
-/** Largest eigenvalue and unit eigenvector of a positive semi-definite matrix, by power iteration. */
-function largestEigenvector(matrix: Float64Array, count: number): { value: number; vector: Float64Array } {
-  const random = createRandom(0);
-  let vector = Float64Array.from({ length: count }, () => random.normal());
-  let value = 0;
-  for (let step = 0; step < 5000; step++) {
-    const next = Float64Array.from({ length: count }, (_, i) =>
-      dotProduct(matrix.subarray(i * count, (i + 1) * count), vector),
-    );
-    value = Math.sqrt(dotProduct(next, next));
-    if (value === 0) return { value, vector: next };
-    const unit = next.map((x) => x / value);
-    const turned = unit.reduce((largest, x, i) => Math.max(largest, Math.abs(x - vector[i])), 0);
-    vector = unit;
-    if (turned < 1e-12) break;
-  }
-  return { value, vector };
 }
 
 function rankOthers(count: number, i: number, distanceTo: (j: number) => number): number[] {

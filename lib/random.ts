@@ -20,8 +20,6 @@ export interface Random {
   normal(): number;
   /** `size` different numbers of 0 … count − 1: the first of `permutation(count)`; not `Generator.choice`. */
   choice(count: number, size: number): number[];
-  /** Where the stream stands, as text for `restoreRandom`. */
-  state(): string;
 }
 
 interface Stream { state: bigint; readonly increment: bigint; hasHalf: boolean; half: number }
@@ -44,20 +42,6 @@ export function createRandom(seed: number | readonly number[]): Random {
   stream.state = (stream.state + ((stateHigh << 64n) | stateLow)) & mask128;
   step(stream);
   return randomOf(stream);
-}
-
-/** The stream that `state()` described. Throws where the text is no such description. */
-export function restoreRandom(state: string): Random {
-  const match = /^pcg64 ([0-9a-f]{32}) ([0-9a-f]{32}) (-|[0-9a-f]{8})$/.exec(state);
-  if (!match || !'13579bdf'.includes(match[2][31])) {
-    const found = JSON.stringify(state);
-    throw new Error(`random state: expected "pcg64 <state> <odd increment> <half>", found ${found}`);
-  }
-  const hasHalf = match[3] !== '-';
-  return randomOf({
-    state: BigInt('0x' + match[1]), increment: BigInt('0x' + match[2]),
-    hasHalf, half: hasHalf ? parseInt(match[3], 16) : 0,
-  });
 }
 
 function randomOf(stream: Stream): Random {
@@ -85,11 +69,6 @@ function randomOf(stream: Stream): Random {
     choice(count, size) {
       checkCount('choice', 'size', size, 0, count);
       return permutation(count).slice(0, size);
-    },
-    state() {
-      const hex = (value: bigint): string => value.toString(16).padStart(32, '0');
-      const half = stream.hasHalf ? stream.half.toString(16).padStart(8, '0') : '-';
-      return `pcg64 ${hex(stream.state)} ${hex(stream.increment)} ${half}`;
     },
   };
 }

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import test from 'node:test';
 
 import { readJson } from '../lib/files';
-import { createRandom, restoreRandom } from '../lib/random';
+import { createRandom } from '../lib/random';
 import { splitIndices } from '../lib/tasks';
 
 // Made by tests/reference/random_numbers.py with numpy.random.default_rng; exact, so without tolerance.
@@ -64,17 +64,6 @@ test('The split of every task size of the paper, and of others, is NumPy\'s.', (
   }
 });
 
-test('A stream restored from its state goes on with the same numbers, a kept half included.', () => {
-  for (const draws of [0, 1, 2, 3]) {
-    const random = createRandom([3, 1, 4]);
-    for (let draw = 0; draw < draws; draw++) random.integers(10);
-    const restored = restoreRandom(random.state());
-    const next = (stream: typeof random): unknown[] =>
-      [stream.integers(10), stream.normal(), stream.permutation(9), stream.uniform(), stream.state()];
-    assert.deepEqual(next(restored), next(random));
-  }
-});
-
 test('Normal numbers have the mean, the spread and the tails of the normal distribution.', () => {
   const random = createRandom(11);
   const count = 40000;
@@ -95,7 +84,7 @@ test('A choice is the beginning of a permutation: different numbers of the range
   assert.deepEqual(createRandom(6).choice(10, 0), []);
 });
 
-test('What is no seed, count or state is refused.', () => {
+test('What is no seed or count is refused.', () => {
   for (const seed of [-1, 0.5, NaN, 2 ** 53, [1, -1]]) {
     assert.throws(() => createRandom(seed), /random seed: seed: expected a whole number from 0 to 90071/);
   }
@@ -103,8 +92,4 @@ test('What is no seed, count or state is refused.', () => {
   assert.throws(() => random.integers(0), /integers: high: expected a whole number from 1 .* found 0/);
   assert.throws(() => random.permutation(-1), /permutation: count: .* found -1/);
   assert.throws(() => random.choice(3, 4), /choice: size: expected a whole number from 0 to 3, found 4/);
-  const state = random.state();
-  for (const bad of ['', state.slice(1), `${state} `, state.replace('pcg64', 'mt19937'), `${state}0`]) {
-    assert.throws(() => restoreRandom(bad), /random state: expected .* found/);
-  }
 });
