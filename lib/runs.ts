@@ -134,9 +134,7 @@ function readPrompts(file: string, owner: unknown): Tensor {
     if (prompts.shape.length !== 3 || prompts.data.length === 0) {
       throw new Error(`${file}: expected [epochs, promptTokens, dModel], found [${prompts.shape.join(', ')}]`);
     }
-    // The demo run that ships with the project is older than the digests.
-    const older = [...tensors.metadata].join() === 'format,pt';
-    if (!older) checkDigest(file, tensors.metadata.get('sha256'), digestOf(owner, [prompts.data]));
+    checkDigest(file, tensors.metadata.get('sha256'), digestOf(owner, [prompts.data]));
     if (!prompts.data.every(Number.isFinite)) throw new Error(`${file}: expected finite numbers, found others`);
     return prompts;
   } finally {
