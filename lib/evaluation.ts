@@ -28,8 +28,8 @@ export interface EvaluationOptions {
 }
 
 /**
- * Label tokens in one pass, of all runs: bounds the memory of the hidden states (output.ts bounds that of the logits), and
- * makes the passes so few that what each costs besides its products does not count.
+ * Label tokens in one pass, of all runs. Bounds the memory of the hidden states (output.ts bounds that of the
+ * logits); large enough that what a pass costs besides its products does not count.
  */
 export const LABEL_TOKENS_A_PASS = 1280;
 

@@ -201,7 +201,8 @@ function vocabularyLabel(distances: GroupDistances, panels: readonly BarPanel[])
   const highest = Math.max(distances.vocabulary, panels[widest].highest);
   return {
     text: highest > distances.vocabulary ? `dashed: ${line}` : line,
-    xref: `${axisName('x', widest)} domain`, yref: axisName('y', widest), x: 1, y: highest, xanchor: 'right', yanchor: 'bottom', yshift: 1,
+    xref: `${axisName('x', widest)} domain`, yref: axisName('y', widest), x: 1, y: highest,
+    xanchor: 'right', yanchor: 'bottom', yshift: 1,
     showarrow: false, font: { size: fontPoints(7.5) },
   };
 }

@@ -218,8 +218,8 @@ function scatterLabels(rows: tf.Tensor2D, layout: Layout): tf.Tensor2D {
 }
 
 /**
- * The losses that were found on the way to the gradient, or, where a label's probability was too small for a float32 (a loss
- * above about 87 nats), those of the log softmax, which has no such limit.
+ * The losses that were found on the way to the gradient, or, where a label's probability was too small for a
+ * float32 (a loss above about 87 nats), those of the log softmax, which has no such limit.
  */
 function finiteLosses(found: tf.Tensor1D, exact: () => tf.Tensor1D): Float32Array {
   const losses = found.dataSync() as Float32Array;

@@ -42,7 +42,8 @@ export function readRecord(file: string): { experiment: Experiment } & Provenanc
 
 /**
  * Write experiment.json into a new folder, or check that an existing one was made with the same configuration,
- * device and files. Throws with the field that differs, and where results have lost their experiment.json. Returns the provenance that stands in the folder.
+ * device and files. Throws with the field that differs, and where results have lost their experiment.json. Returns
+ * the provenance that stands in the folder.
  */
 export function openRunFolder(folder: string, experiment: Experiment, provenance: Provenance): Provenance {
   const file = join(folder, 'experiment.json');

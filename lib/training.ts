@@ -87,7 +87,8 @@ interface Resources {
 
 /** Train what is not finished in a folder that this process has locked. */
 async function trainInto(
-  folder: string, experiment: Experiment, { provenance, modelFolder, config, tasks, workers }: Resources, options: TrainingOptions,
+  folder: string, experiment: Experiment, { provenance, modelFolder, config, tasks, workers }: Resources,
+  options: TrainingOptions,
 ): Promise<void> {
   const { device, runsPerStep } = openRunFolder(folder, experiment, provenance);
   const groups = groupsOf(experiment, runsPerStep);
@@ -164,7 +165,10 @@ function reporter(work: readonly Work[], epochs: number, { onProgress }: Trainin
     if (message.kind === 'begun') done.set(group!, message.epochsDone * anEpoch.get(group!)!);
     if (message.kind === 'trained') done.set(group!, done.get(group!)! + message.examples);
     if (message.kind === 'epoch') note = epochNote(message, group!);
-    if (message.kind === 'died') note = `${group ? describeGroup(group) : 'a worker'}: going on from the last epoch after ${message.how}`;
+    if (message.kind === 'died') {
+      const who = group ? describeGroup(group) : 'a worker';
+      note = `${who}: going on from the last epoch after ${message.how}`;
+    }
     if (message.kind === 'ready' || message.kind === 'failed') return;
     onProgress?.({ done: sum(done.values()), resumed, total, note });
   };
