@@ -50,6 +50,7 @@ const USAGE = `npm run bench -- [options]   measures this machine; the whole tak
   --json FILE     write the rows as JSON too
   --help          this text
 
+profile says where the time of a training step goes (30 runs, unless --runs says otherwise).
 analysis compares with NumPy and a loop over pairs: PYTHON (default python3) needs numpy and scipy.
 load-xl reads ${checkpoint}; make it (6.2 GB) with
   node bench/make-checkpoint.mjs xl ${checkpoint}`;
@@ -168,8 +169,10 @@ async function main(): Promise<void> {
   if (!options) return console.log(USAGE);
   const [{ model }] = cpus();
   console.log(`${model}, ${availableParallelism()} cores, ${(totalmem() / 1e9).toFixed(0)} GB, Node ${process.version}\n`);
-  console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | products alone | peak memory |');
-  console.log('|---|---|---|---|---|---|---|---|---|---|');
+  if (options.only.some((name) => BENCHMARKS[name].length > 0)) {
+    console.log('| benchmark | model | runs a step | processes | rate | Gflop/s | peak Gflop/s | share | products alone | peak memory |');
+    console.log('|---|---|---|---|---|---|---|---|---|---|');
+  }
   const rows: Row[] = [];
   for (const name of options.only) {
     for (const benchmark of BENCHMARKS[name]) {
