@@ -218,16 +218,16 @@ function scatterLabels(rows: tf.Tensor2D, layout: Layout): tf.Tensor2D {
 }
 
 /**
- * The losses that were found on the way to the gradient, or, where a label's probability was too small for a
- * float32 (a loss above about 87 nats), those of the log softmax, which has no such limit.
+ * The losses that were found on the way to the gradient; where a label's probability was too small for a float32 (a
+ * loss above about 87 nats), that of the log softmax, which has no such limit.
  */
 function finiteLosses(found: tf.Tensor1D, exact: () => tf.Tensor1D): Float32Array {
   const losses = found.dataSync() as Float32Array;
   if (losses.every(Number.isFinite)) return losses;
   const tensor = tf.tidy(exact);
-  const values = tensor.dataSync() as Float32Array;
+  const values = tensor.dataSync();
   tensor.dispose();
-  return values;
+  return losses.map((loss, i) => (Number.isFinite(loss) ? loss : values[i]));
 }
 
 /** Weight of each label token in its run's mean loss. */

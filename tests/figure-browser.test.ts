@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { Page } from 'puppeteer-core';
 import { closeBrowser, withBrowser } from '../lib/browser';
 import { learningCurves } from '../lib/figures';
@@ -32,13 +33,15 @@ async function onPage(figure: Figure, job: (page: Page) => Promise<void>): Promi
 const texts = (page: Page, selector: string): Promise<unknown> => page.evaluate(
   `[...document.querySelectorAll('${selector}')].map((item) => item.textContent)`);
 
-/** Click on a slider's rail at a share of its length, and wait for the next drawing. */
-async function slideTo(page: Page, share: number): Promise<void> {
+/** Click on a slider's rail at a share of its length, and wait until these texts are there. Plotly draws a little later. */
+async function slideTo(page: Page, share: number, selector: string, expected: readonly string[]): Promise<void> {
   const rail = await (await page.$('.slider-rail-touch-rect'))?.boundingBox();
   assert.ok(rail);
-  await page.evaluate("window.moved = new Promise((done) => document.getElementById('figure').once('plotly_sliderend', done)); 0");
   await page.mouse.click(rail.x + share * rail.width, rail.y + rail.height / 2);
-  await page.evaluate('window.moved.then(() => undefined)');
+  for (let tries = 0; tries < 100 && !isDeepStrictEqual(await texts(page, selector), expected); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.deepEqual(await texts(page, selector), expected);
 }
 
 /** Which traces are seen after a click on the legend's entry with this name. */
@@ -59,11 +62,9 @@ test("the curve's slider moves the line and tells the counts there, in the brows
   const figure = withSlider(neighbourhoodCurves({ epsilon: [0.5, 0.6, 0.7], counts }, { marked: 0.5 }));
   await onPage(figure, async (page) => {
     assert.deepEqual(await texts(page, '.annotation-text'), ['ε = 0.5', 'all: 1vocabulary: 0']);
-    await slideTo(page, 0.97);
-    assert.deepEqual(await texts(page, '.annotation-text'), ['ε = 0.7', 'all: 40.50vocabulary: 15.69']);
+    await slideTo(page, 0.97, '.annotation-text', ['ε = 0.7', 'all: 40.50vocabulary: 15.69']);
     assert.equal(await page.evaluate("document.getElementById('figure').layout.shapes[0].x0"), 0.7);
-    await slideTo(page, 0.5);
-    assert.deepEqual(await texts(page, '.annotation-text'), ['ε = 0.6', 'all: 2vocabulary: 1']);
+    await slideTo(page, 0.5, '.annotation-text', ['ε = 0.6', 'all: 2vocabulary: 1']);
   });
 });
 
@@ -74,8 +75,7 @@ test("the task matrix's slider writes the counts and colours of its epsilon into
   await onPage(figure, async (page) => {
     assert.deepEqual(await texts(page, '.textpoint text'), ['1', '0', '0', '8']);
     const before = (await page.evaluate(fills)) as string[];
-    await slideTo(page, 0.97);
-    assert.deepEqual(await texts(page, '.textpoint text'), ['9', '3', '3', '1']);
+    await slideTo(page, 0.97, '.textpoint text', ['9', '3', '3', '1']);
     const after = (await page.evaluate(fills)) as string[];
     assert.equal(after[0], before[3]);
     assert.notEqual(after[3], before[3]);

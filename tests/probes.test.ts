@@ -58,8 +58,8 @@ const promptOf = (task: string, word: string, vectors: Float32Array, seed = 0): 
 test('Each prompt has its accuracy on each task, as counted by hand from PEFT\'s continuations.', async () => {
   await withModel(async (model) => {
     const other = fixturePrompt.map((x) => -3 * x);
-    // 30 prompts are more than the 13 of one pass.
-    const prompts = Array.from({ length: 30 }, (_, i) => (
+    // 120 prompts are more than the 53 of one pass.
+    const prompts = Array.from({ length: 120 }, (_, i) => (
       promptOf('half', 'cat', i % 2 === 0 ? fixturePrompt : other)));
     const told: number[] = [];
     const transfer = await transferAccuracies(model, prompts, tests, {
