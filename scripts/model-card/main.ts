@@ -53,7 +53,7 @@ function readOptions(): Options | undefined {
   if (values.help) return undefined;
   const numbers = (name: 'seeds' | 'list-seeds' | 'rates', fallback: number[]): number[] => {
     const found = values[name]?.split(',').filter(Boolean).map(Number) ?? fallback;
-    if (found.some(Number.isNaN)) throw new Error(`--${name}: expected numbers, found ${values[name]}`);
+    if (found.some(Number.isNaN) || (found.length === 0 && name !== 'rates')) throw new Error(`--${name}: expected numbers, found '${values[name]}'`);
     return found;
   };
   const only = values.only?.split(',') ?? PARTS;
