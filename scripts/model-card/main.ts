@@ -129,11 +129,13 @@ async function finish(card: Card, model: string): Promise<void> {
   await drawTraining(dirname(shipped));
 }
 
-const options = readOptions();
-if (options === undefined) console.log(USAGE);
-else {
-  main(options).catch((error: unknown) => {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  });
+async function run(): Promise<void> {
+  const options = readOptions();
+  if (options === undefined) console.log(USAGE);
+  else await main(options);
 }
+
+run().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
