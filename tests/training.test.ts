@@ -126,11 +126,14 @@ test('A finished grid is read without training again.', async () => {
   assert.deepEqual(resultFiles('whole'), before);
 });
 
-/** Call `work` while `onFork` sees every worker process that is started. */
-async function watchingWorkers<T>(onFork: (worker: childProcess.ChildProcess) => void, work: () => Promise<T>): Promise<T> {
+/** Call `work` while `onFork` sees every worker process that is started; `forkOptions` come before what starts it. */
+async function watchingWorkers<T>(
+  onFork: (worker: childProcess.ChildProcess) => void, work: () => Promise<T>, forkOptions = (): childProcess.ForkOptions => ({}),
+): Promise<T> {
   const real = childProcess.fork;
-  const watched = (...args: Parameters<typeof real>) => {
-    const worker = real(...args);
+  const watched = (file: string, options: childProcess.ForkOptions) => {
+    const { env, ...others } = forkOptions();
+    const worker = real(file, { ...options, ...others, env: { ...options.env, ...env } });
     onFork(worker);
     return worker;
   };
@@ -143,22 +146,42 @@ async function watchingWorkers<T>(onFork: (worker: childProcess.ChildProcess) =>
   }
 }
 
+/** Loaded before a worker: after the epoch of `HOLD_EPOCH` it stands still until the file `HOLD_UNTIL` exists. */
+const holdWorker = `
+const { existsSync } = require('node:fs');
+const send = process.send;
+process.send = (message) => {
+  send.call(process, message);
+  if (message.kind !== 'epoch' || message.epoch < Number(process.env.HOLD_EPOCH)) return;
+  while (!existsSync(process.env.HOLD_UNTIL)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+};
+`;
+
 test('A worker that is killed is replaced and its runs go on, after a stop too; nothing differs in the end.', async () => {
   const workers: childProcess.ChildProcess[] = [];
   const stop = new AbortController();
-  const onProgress = ({ note }: Progress) => {
-    if (workers.length === 2 && note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
-    if (note.includes('epoch 3')) stop.abort();
-  };
+  const go = path.join(temporary, 'go');
+  const hold = path.join(temporary, 'hold.js');
+  fs.writeFileSync(hold, holdWorker);
   const seen: Progress[] = [];
-  await watchingWorkers((worker) => workers.push(worker), () => assert.rejects(
-    train('broken', { workers: 2, signal: stop.signal, onProgress: (now) => { seen.push(now); onProgress(now); } }),
-    /training stopped; run it again to go on/));
+  const onProgress = (now: Progress) => {
+    seen.push(now);
+    if (workers.length === 2 && now.note.includes('epoch 1')) workers.forEach((worker) => worker.kill('SIGKILL'));
+    if (!now.note.includes('epoch 2')) return;
+    stop.abort();
+    fs.writeFileSync(go, '');
+  };
+  await watchingWorkers(
+    (worker) => workers.push(worker),
+    () => assert.rejects(
+      train('broken', { workers: 2, signal: stop.signal, onProgress }), /training stopped; run it again to go on/),
+    () => ({ execArgv: ['--require', hold], env: { HOLD_UNTIL: go, HOLD_EPOCH: workers.length < 2 ? '1' : '2' } }));
   assert.equal(workers.length, 4, 'each of the two is replaced once');
   assert.ok(seen.some(({ note }) => /: going on from the last epoch after SIGKILL$/.test(note)));
 
   const { progress } = await train('broken', { workers: 1 });
-  assert.ok(progress[0].resumed >= 2 * 3 * 8, 'the finished epochs must count');
+  const anEpoch = 4 * 8; // runs of a group, examples
+  assert.ok(progress[0].resumed >= 2 * anEpoch, 'the finished epochs must count');
   assert.equal(progress.at(-1)?.done, total);
   assert.ok([...seen, ...progress].every(({ done }) => done <= total));
   assert.deepEqual(resultFiles('broken'), resultFiles('whole'));
