@@ -40,6 +40,7 @@ interface NativeBackend {
   readonly binding: NativeBinding;
   executeSingleOutput(name: string, attributes: object[], inputs: tf.Tensor[]): tf.Tensor;
   executeMultipleOutputs(name: string, attributes: object[], inputs: tf.Tensor[], outputs: number): tf.Tensor[];
+  createReductionOpAttrs(x: tf.Tensor, keepDims: boolean): object[];
   getDTypeInteger(dtype: tf.DataType): number;
 }
 

@@ -87,15 +87,21 @@ export interface Normalized {
 }
 
 export function normalize(x: tf.Tensor2D, epsilon: number): Normalized {
-  const centred = tf.sub(x, tf.mean(x, -1, true));
-  const inverseDeviation = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)) as tf.Tensor2D;
+  const centred = tf.sub(x, rowMeans(x));
+  const inverseDeviation = tf.rsqrt(tf.add(rowMeans(tf.square(centred)), epsilon)) as tf.Tensor2D;
   return { value: tf.mul(centred, inverseDeviation), inverseDeviation };
 }
 
 export function normalizeGradient(dy: tf.Tensor2D, { value, inverseDeviation }: Normalized): tf.Tensor2D {
-  const along = tf.mean(tf.mul(dy, value), -1, true);
-  const mean = tf.mean(dy, -1, true);
-  return tf.mul(tf.sub(tf.sub(dy, mean), tf.mul(value, along)), inverseDeviation);
+  const along = rowMeans(tf.mul(dy, value));
+  return tf.mul(tf.sub(tf.sub(dy, rowMeans(dy)), tf.mul(value, along)), inverseDeviation);
+}
+
+/** Means over the last axis, [rows, 1]. tf.mean copies all of x first. */
+function rowMeans(x: Tensor): Tensor {
+  const native = nativeKernels();
+  if (!native) return tf.mean(x, -1, true);
+  return native.executeSingleOutput('Mean', native.createReductionOpAttrs(x, true), [x, tf.tensor1d([1], 'int32')]);
 }
 
 /** Gradient of softmax over the last axis, from its output and the gradient of that. */

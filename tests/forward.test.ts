@@ -172,6 +172,30 @@ test('A prefix that a batch shares gives the losses and gradients of whole seque
   }
 });
 
+test('A batch in several blocks has the mean gradient of its sequences, each alone in a block of its own.', () => {
+  const fixture = readFixture('odd-heads');
+  withModel(fixture, (model) => {
+    const { prompts } = fixture.tensors;
+    const sequences = sequencesWith([7, 3, 50], 20, model.config.vocabularySize, 3);
+    for (const sharedText of [0, 3]) {
+      const blocks = onLayout([sequences], [prompts], sharedText, (_, layout) => layout.blocks);
+      assert.ok(blocks > 2, `${blocks} blocks`);
+      const labels = sequences.reduce((sum, { labelTokens }) => sum + labelTokens.length, 0);
+      const mean = new Float64Array(prompts.data.length);
+      let loss = 0;
+      for (const sequence of sequences) {
+        const alone = gradientOf(model, [[sequence]], [prompts], sharedText);
+        const weight = sequence.labelTokens.length / labels;
+        loss += weight * alone.losses[0];
+        alone.gradient.forEach((value, i) => (mean[i] += weight * value));
+      }
+      const together = gradientOf(model, [sequences], [prompts], sharedText);
+      assert.ok(relativeError(together.losses, [loss]) <= 1e-5);
+      assert.ok(relativeError(together.gradient, mean) <= 1e-5);
+    }
+  });
+});
+
 test('Runs that train in one step, with batches of their own, have the losses and gradients of each alone.', () => {
   const fixture = readFixture('odd-heads');
   withModel(fixture, (model) => {

@@ -128,7 +128,8 @@ test('A finished grid is read without training again.', async () => {
 
 /** Call `work` while `onFork` sees every worker process that is started; `forkOptions` come before what starts it. */
 async function watchingWorkers<T>(
-  onFork: (worker: childProcess.ChildProcess) => void, work: () => Promise<T>, forkOptions = (): childProcess.ForkOptions => ({}),
+  onFork: (worker: childProcess.ChildProcess) => void, work: () => Promise<T>,
+  forkOptions = (): childProcess.ForkOptions => ({}),
 ): Promise<T> {
   const real = childProcess.fork;
   const watched = (file: string, options: childProcess.ForkOptions) => {
