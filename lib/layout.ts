@@ -66,7 +66,7 @@ export interface Selection {
  * Places of a block where several suffixes are in one. Smaller blocks are more operations on less; in larger ones
  * more and more pairs of places have nothing to do with each other.
  */
-export const BLOCK_TOKENS = 64;
+export const BLOCK_TOKENS = 32;
 
 /**
  * How many text tokens all sequences begin with, at most so many that the position that predicts the first

@@ -85,15 +85,15 @@ test('A query looks at itself and at what stands before it in its own sequence, 
 });
 
 test('Suffixes that are too many for a block fill several, each with the prefix of its run.', () => {
-  const long = sequence(new Array<number>(30).fill(11), [20]);
-  // 4 prefix tokens and two of 30 places fill a block of 64; three sequences take two blocks
+  const long = sequence(new Array<number>(14).fill(11), [20]);
+  // 4 prefix tokens and two of 14 places fill a block of 32; three sequences take two blocks
   withLayout([[long, long, long]], 4, 0, (layout) => {
-    assert.deepEqual([layout.blocks, layout.blockTokens], [2, 64]);
+    assert.deepEqual([layout.blocks, layout.blockTokens], [2, 32]);
     const rowOfPlace = numbers(layout.rowOfPlace);
-    assert.deepEqual([0, 64].map((start) => rowOfPlace.slice(start, start + 5)), [[0, 1, 2, 3, 4], [0, 1, 2, 3, 64]]);
+    assert.deepEqual([0, 32].map((start) => rowOfPlace.slice(start, start + 5)), [[0, 1, 2, 3, 4], [0, 1, 2, 3, 32]]);
     assert.deepEqual(numbers(layout.rows.places).slice(0, 5), [0, 1, 2, 3, 4]);
     // the prefix counts in the first block only
-    assert.deepEqual(numbers(layout.rows.indexOfPlace).slice(64, 70), [94, 94, 94, 94, 64, 65]);
+    assert.deepEqual(numbers(layout.rows.indexOfPlace).slice(32, 38), [46, 46, 46, 46, 32, 33]);
   });
   // a sequence that is longer than a block has one of its own
   const longest = sequence(new Array<number>(90).fill(11), [20]);
