@@ -17,7 +17,7 @@ interface Product {
 
 function stepProducts({ blocks, tokenEmbedding, unembedding }: Gpt2, layout: Layout): Product[] {
   const prefix = layout.runs * layout.prefixTokens;
-  const all = layout.rowCount;
+  const all = prefix + layout.suffixes.count;
   const labels = layout.labels.count;
   const both = (weight: tf.Tensor2D, forward: number, backward: number): Product[] => (
     [{ rows: forward, weight, transposed: false }, { rows: backward, weight, transposed: true }]);

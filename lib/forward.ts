@@ -62,7 +62,7 @@ export function promptGradient(
 ): { losses: Float32Array; gradient: Float32Array } {
   const last = model.blocks.length - 1;
   const states: BlockState[] = [];
-  const embeddingMask = dropout ? tf.tidy(() => dropout([layout.rowCount, model.config.dModel])) : null;
+  const embeddingMask = dropout ? tf.tidy(() => dropout([rowsOf(layout), model.config.dModel])) : null;
   let x = tf.tidy(() => dropOut(embed(model, prompts, layout), embeddingMask));
   model.blocks.forEach((block, i) => {
     x = replace(x, () => {
@@ -144,7 +144,11 @@ export function promptStates(model: Gpt2, prompts: tf.Tensor3D): tf.Tensor2D[] {
   return states;
 }
 
-/** Token and position embeddings of all packed rows, prompts in their places: [N, dModel]. */
+function rowsOf({ runs, prefixTokens, suffixes }: Layout): number {
+  return runs * prefixTokens + suffixes.count;
+}
+
+/** Token and position embeddings of all packed rows, prompts in their places: [R·P + N, dModel]. */
 function embed(model: Gpt2, prompts: tf.Tensor3D, layout: Layout): tf.Tensor2D {
   const { runs, prefixTokens, sharedTokens } = layout;
   const { dModel, positions } = model.config;

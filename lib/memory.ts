@@ -1,9 +1,8 @@
 /** How many runs fit one step: an estimate of what a step keeps, against the memory that is free. */
 import { execFileSync } from 'node:child_process';
 import { freemem } from 'node:os';
-import type { Gpt2Config } from './gpt2';
-import { BLOCK_TOKENS } from './layout';
 import { LABELS_AT_ONCE } from './output';
+import type { Gpt2Config } from './gpt2';
 import type { Example } from './tasks';
 
 const FLOAT = 4;
@@ -32,8 +31,8 @@ export function runBytes(
   const text = longest(examples.map(({ textTokens }) => textTokens.length));
   const labels = longest(examples.map(({ labelTokens }) => labelTokens.length));
   const rows = promptTokens + batchSize * (text + labels);
-  // kept by forward.ts in each layer: two norms, queries, keys and values, gelu's derivative, probabilities in blocks
-  const kept = layers * (9 * dModel + heads * Math.max(BLOCK_TOKENS, promptTokens + text + labels));
+  // kept by forward.ts in each layer: two norms, queries, keys and values, gelu's derivative, probabilities
+  const kept = layers * (9 * dModel + heads * (promptTokens + text + labels));
   const inProgress = 30 * dModel;
   return FLOAT * rows * (kept + inProgress);
 }
