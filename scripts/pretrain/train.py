@@ -29,6 +29,12 @@ RARE = 20  # a token is rare if it is expected to be met no more often than this
 
 
 def build_model(tokens, counts, seed):
+    """On the processor, whatever trains it: so it starts the same everywhere."""
+    with torch.device("cpu"):
+        return first_model(tokens, counts.cpu(), seed).to(counts.device)
+
+
+def first_model(tokens, counts, seed):
     torch.manual_seed(seed)
     config = GPT2Config(
         n_embd=WIDTH, n_layer=4, n_head=HEADS, n_positions=256, activation_function="gelu_new",
@@ -74,8 +80,8 @@ class Sampler:
     def draw(self, ids, step):
         """(candidate tokens, how many of them learn, log inclusion probabilities, place of each id)"""
         own = torch.cat([self.frequent, ids.reshape(-1)]).unique()
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        drawn = self.rare[torch.randint(len(self.rare), (RANDOM,), generator=generator).unique()]
+        generator = torch.Generator("cpu").manual_seed(self.seed * 1_000_003 + step)
+        drawn = self.rare[torch.randint(len(self.rare), (RANDOM,), generator=generator, device="cpu").unique()]
         drawn = drawn[~torch.isin(drawn, own)][: max(0, CANDIDATES - len(own))]
         padding = max(0, CANDIDATES - len(own) - len(drawn))  # one shape, so that one compiled step does
         log_inclusion = torch.cat([self.log_inclusion[own], torch.full((len(drawn),), self.log_drawn)])
@@ -176,7 +182,7 @@ class Training:
         }
 
     def take_up(self, path):
-        state = torch.load(path)
+        state = torch.load(path, map_location=self.embeddings.device)
         found = {name: state[name] for name in self.settings()}
         if found != self.settings():
             raise SystemExit(f"{path}: begun with {found}, asked for {self.settings()}")
@@ -214,6 +220,7 @@ class Training:
 
 def train(arguments):
     torch.set_num_threads(arguments.threads)
+    torch.set_default_device(arguments.device)  # of every tensor made from here on
     folder = BUILD / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -279,6 +286,7 @@ if __name__ == "__main__":
     parser.add_argument("--stop-after", type=int, default=10**9, help="stop after this step; go on later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--every", type=int, default=50, help="steps between progress lines")
     parser.add_argument("--checkpoint-every", type=int, default=250)
     parser.add_argument("--no-compile", dest="compile", action="store_false")
