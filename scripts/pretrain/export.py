@@ -10,13 +10,12 @@ MODEL = HERE.parent.parent / "data" / "model"
 
 
 def main(run):
-    report = run / "training.json"
+    report = run / "model" / "training.json"
     if not report.exists():
         raise SystemExit(f"{report} is missing: the training has not ended")
     training = json.loads(report.read_text())
-    for name in ("config.json", "model.safetensors"):
+    for name in ("config.json", "model.safetensors", "training.json"):
         shutil.copyfile(run / "model" / name, MODEL / name)
-    shutil.copyfile(report, MODEL / "training.json")
     (MODEL / "card.json").unlink(missing_ok=True)
     (MODEL / "README.md").write_text((HERE / "model-readme.md").read_text().format(
         seed=training["seed"], steps=training["steps"], tokens=training["tokens"], never=training["never met"],

@@ -35,12 +35,14 @@ function copyRelation(pools: Pools, random: Random): Relation {
     () => pools.word().toUpperCase(),
     () => pools.country().name,
     () => pools.place().name,
+    () => pools.verb().base,
     () => pools.verb().past,
+    () => pools.noun()[0],
     () => pools.noun()[1],
   ];
   return {
     name: 'copy',
-    weight: 3.5,
+    weight: 5,
     unasked: 6,
     titles: ['Copy', 'Repeat the word', 'Same'],
     keys: [['word', 'again']],

@@ -1,6 +1,7 @@
 """Trains the embedded model (README.md). Stopped anywhere, the same command goes on."""
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from corpus import BUILD, IGNORED, Corpus, read_tokens, targets_of
 from embedding import FREQUENCY_BIAS, initial_embeddings
 from muon import Muon
+from rows import SharedRows, words_of
 
 WIDTH = 128
 HEADS = 2  # a head carries 128 / HEADS numbers: with 4, the two or three that looked at a word could not tell which
@@ -28,10 +30,14 @@ FREQUENT, RANDOM, CANDIDATES = 600, 300, 1536  # output rows compared in each st
 RARE = 20  # a token is rare if it is expected to be met no more often than this
 
 
-def build_model(tokens, counts, seed):
+def build_model(tokens, counts, arguments):
     """On the processor, whatever trains it: so it starts the same everywhere."""
     with torch.device("cpu"):
-        return first_model(tokens, counts.cpu(), seed).to(counts.device)
+        if arguments.start is None:
+            model = first_model(tokens, counts.cpu(), arguments.seed)
+        else:
+            model = GPT2LMHeadModel.from_pretrained(arguments.start, dtype=torch.float32)
+        return with_fixed_frequency(model).to(counts.device)
 
 
 def first_model(tokens, counts, seed):
@@ -46,9 +52,15 @@ def first_model(tokens, counts, seed):
     norm.weight.data.fill_(FINAL_NORM_GAIN)
     norm.weight.data[-1] = 0
     norm.bias.data[-1] = FREQUENCY_BIAS
+    return model
+
+
+def with_fixed_frequency(model):
+    """The final norm stays constant in the coordinate of frequency (embedding.py)."""
+    norm = model.transformer.ln_f
     norm.bias.requires_grad_(False)  # else rows lean on it to be frequent, and all point its way
     norm.weight.register_hook(lambda gradient: F.pad(gradient[:-1], (0, 1)))
-    return model
+    return model.train()
 
 
 def block_matrices(model):
@@ -87,22 +99,6 @@ class Sampler:
         log_inclusion = torch.cat([self.log_inclusion[own], torch.full((len(drawn),), self.log_drawn)])
         self.place[own] = torch.arange(len(own))
         return torch.cat([own, drawn]), len(own), F.pad(log_inclusion, (0, padding), value=1e4), self.place[ids]
-
-
-class RowAdam:
-    """Adam for the token embeddings. Only the rows of a step move: a rare token rests until it is met again."""
-
-    def __init__(self, embeddings, betas=(0.9, 0.98), epsilon=1e-8):
-        self.embeddings, self.betas, self.epsilon = embeddings, betas, epsilon
-        self.mean, self.square = torch.zeros_like(embeddings), torch.zeros_like(embeddings)
-
-    def step(self, tokens, gradient, learning_rate, step):
-        first, second = self.betas
-        mean = self.mean[tokens].lerp_(gradient, 1 - first)
-        square = self.square[tokens].lerp_(gradient * gradient, 1 - second)
-        self.mean[tokens], self.square[tokens] = mean, square
-        size = learning_rate * math.sqrt(1 - second ** (step + 1)) / (1 - first ** (step + 1))
-        self.embeddings[tokens] -= size * mean / (square.sqrt() + self.epsilon)
 
 
 def step_loss(model, rows, learns, places, log_inclusion, targets, weights, is_answer):
@@ -158,11 +154,12 @@ class Training:
     def __init__(self, arguments, corpus):
         self.arguments, self.corpus = arguments, corpus
         counts = torch.tensor(corpus.expected_counts(arguments.steps), dtype=torch.float32)
-        self.model = build_model(read_tokens(), counts, arguments.seed)
+        tokens = read_tokens()
+        self.model = build_model(tokens, counts, arguments)
         self.sampler = Sampler(counts, (NATURAL_ROWS + SYNTHETIC_ROWS) * 255, arguments.seed)
         self.muon = Muon(block_matrices(self.model))
-        self.embeddings = self.model.transformer.wte.weight.requires_grad_(False)
-        self.row_adam = RowAdam(self.embeddings)
+        embeddings = self.model.transformer.wte.weight.requires_grad_(False)
+        self.rows = SharedRows(embeddings, words_of(tokens, counts))
         elsewhere = {id(weight) for group in self.muon.groups for weight in group}
         trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.trained = trained
@@ -172,25 +169,37 @@ class Training:
         self.done, self.history, self.sums = 0, [], [0.0, 0.0]
 
     def settings(self):
-        return {"steps": self.arguments.steps, "seed": self.arguments.seed, "corpus": self.corpus.digest()}
+        arguments = self.arguments
+        started = arguments.start and hashlib.sha256((arguments.start / "model.safetensors").read_bytes()).hexdigest()
+        return {
+            "from": started, "rate": arguments.rate, "steps": arguments.steps, "seed": arguments.seed,
+            "corpus": self.corpus.digest(),
+        }
 
     def state(self):
         return {
             **self.settings(), "done": self.done, "history": self.history, "sums": self.sums,
             "model": self.model.state_dict(), "adam": self.adam.state_dict(), "muon": self.muon.momentum,
-            "row_adam": (self.row_adam.mean, self.row_adam.square),
+            "rows": (self.rows.own.state(), self.rows.shared.state()),
         }
 
     def take_up(self, path):
-        state = torch.load(path, map_location=self.embeddings.device)
+        state = torch.load(path, map_location=self.rows.words.device)
         found = {name: state[name] for name in self.settings()}
         if found != self.settings():
             raise SystemExit(f"{path}: begun with {found}, asked for {self.settings()}")
         self.model.load_state_dict(state["model"])
         self.adam.load_state_dict(state["adam"])
         self.muon.momentum = state["muon"]
-        self.row_adam.mean, self.row_adam.square = state["row_adam"]
+        self.rows.own.take_up(state["rows"][0])
+        self.rows.shared.take_up(state["rows"][1])
         self.done, self.history, self.sums = state["done"], state["history"], state["sums"]
+
+    def finished_model(self):
+        """The model with plain rows."""
+        embeddings = self.model.transformer.wte.weight
+        embeddings.copy_(self.rows.of(torch.arange(len(embeddings))))
+        return self.model
 
     def step(self):
         ids, marks = self.corpus.batch(self.done)
@@ -199,20 +208,20 @@ class Training:
         is_answer = torch.tensor(marks[:, 1:], dtype=torch.float32).reshape(-1) * is_met
         weights = is_met + (ANSWER_WEIGHT - 1) * is_answer
         tokens, own, log_inclusion, places = self.sampler.draw(torch.tensor(ids), self.done)
-        rows = F.pad(self.embeddings[tokens], (0, 0, 0, len(log_inclusion) - len(tokens))).requires_grad_(True)
+        rows = F.pad(self.rows.of(tokens), (0, 0, 0, len(log_inclusion) - len(tokens))).requires_grad_(True)
         learns = torch.arange(len(log_inclusion)) < own
         target_places = torch.where(targets == IGNORED, targets, places[:, 1:].reshape(-1))
         loss, answers = self.loss_of(
             self.model, rows, learns, places, log_inclusion, target_places, weights, is_answer)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*self.trained, rows], 1.0)
-        share = rate_at(self.done, self.arguments.steps)
+        share = self.arguments.rate * rate_at(self.done, self.arguments.steps)
         for group in self.adam.param_groups:
             group["lr"] = ADAM_RATE * share
         self.muon.step(MUON_RATE * share)
         self.adam.step()
         self.adam.zero_grad()
-        self.row_adam.step(tokens[:own], rows.grad[:own], ADAM_RATE * share, self.done)
+        self.rows.step(tokens[:own], rows.grad[:own], ADAM_RATE * share, self.done)
         self.done += 1
         self.sums = [self.sums[0] + loss.item(), self.sums[1] + answers.item()]
         return ids.size
@@ -243,7 +252,7 @@ def train(arguments):
         if training.done % arguments.checkpoint_every == 0 or training.done == last:
             save(training, folder)
     if training.done == arguments.steps:
-        write_report(training, folder)
+        write_report(training, folder / "model")
 
 
 def catch_signals():
@@ -256,7 +265,7 @@ def catch_signals():
 
 def save(training, folder):
     save_whole(training.state(), folder / "checkpoint.pt")
-    export_model(training.model, folder / "model")
+    export_model(training.finished_model(), folder / "model")
 
 
 def report_progress(entry, steps, pace):
@@ -270,8 +279,10 @@ def report_progress(entry, steps, pace):
 
 def write_report(training, folder):
     arguments, corpus = training.arguments, training.corpus
-    final = export_model(training.model, folder / "model")
+    final = export_model(training.finished_model(), folder)
     report = {**training.settings(), "tokens": arguments.steps * 8 * 256, "curve": training.history}
+    if arguments.start:
+        report = continued(json.loads((arguments.start / "training.json").read_text()), report)
     for name in corpus.rows:
         report[f"validation loss, {name}"] = validation_loss(final, corpus, name)
     report["never met"] = int((torch.tensor(corpus.expected_counts(arguments.steps)) == 0).sum())
@@ -279,10 +290,19 @@ def write_report(training, folder):
     print({key: value for key, value in report.items() if key != "curve"}, flush=True)
 
 
+def continued(before, report):
+    """The report of two rounds: steps, tokens and curve are of both, the other settings of the later one."""
+    curve = before["curve"] + [[before["steps"] + step, *losses] for step, *losses in report["curve"]]
+    sums = {name: before[name] + report[name] for name in ("steps", "tokens")}
+    return {**report, **sums, "curve": curve, "first round": {name: before[name] for name in ("steps", "seed", "corpus")}}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", default="run", help="folder below build/")
     parser.add_argument("--steps", type=int, required=True, help="batches of 8 rows of 256 tokens")
+    parser.add_argument("--from", dest="start", type=Path, help="folder of the model to go on from, in a further round")
+    parser.add_argument("--rate", type=float, default=1, help="share of the full learning rates")
     parser.add_argument("--stop-after", type=int, default=10**9, help="stop after this step; go on later")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)

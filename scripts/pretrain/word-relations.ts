@@ -97,7 +97,7 @@ export function nounRelations(pools: Pools, random: Random): Relation[] {
   return [
     {
       name: 'plural',
-      weight: 3,
+      weight: 4,
       unasked: 0.2,
       titles: ['Plural', 'plural form', 'More than one', 'Many', 'Plural nouns'],
       keys: [
