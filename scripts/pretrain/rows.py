@@ -8,16 +8,17 @@ import math
 import torch
 
 OWN_RATE = 0.25  # of the learning rate, for a token's own part
-SHARING_COUNT = 30  # a token expected to be met no more often than this goes by itself: else it would follow its word anywhere
+# A token expected to be met no more often than this goes by itself: else it would follow its word wherever that goes.
+SHARING_COUNT = 30
 SHORTEST = 3  # letters of a word with forms; shorter ones are mostly pieces of words
 
 
 def words_of(tokens, counts):
     """[vocabulary]: the number of each token's word; one of its own if it is rare or no word."""
     numbers, words = {}, []
-    for token, (text, count) in enumerate(zip(tokens, counts.tolist())):
-        is_shared = len(text["lemma"]) >= SHORTEST and count > SHARING_COUNT
-        words.append(numbers.setdefault(text["lemma"] if is_shared else token, len(numbers)))
+    for number, (token, count) in enumerate(zip(tokens, counts.tolist())):
+        is_shared = len(token["lemma"]) >= SHORTEST and count > SHARING_COUNT
+        words.append(numbers.setdefault(token["lemma"] if is_shared else number, len(numbers)))
     return torch.tensor(words)
 
 
