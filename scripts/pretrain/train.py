@@ -228,6 +228,8 @@ class Training:
 
 
 def train(arguments):
+    if arguments.start and not (arguments.start / "training.json").exists():
+        raise SystemExit(f"{arguments.start}: has no training.json, so it is no finished model of this script")
     torch.set_num_threads(arguments.threads)
     torch.set_default_device(arguments.device)  # of every tensor made from here on
     folder = BUILD / arguments.name
