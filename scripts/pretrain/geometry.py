@@ -1,6 +1,5 @@
 """How token embeddings lie: python geometry.py MODEL_FOLDER (figures of `npm run model-card`, while training)"""
 
-import json
 import sys
 
 import numpy
