@@ -58,18 +58,5 @@ export function writeTable(card: Card): void {
   writeFileAtomic(file, `${text.slice(0, begin)}${BEGIN}\n${cardTable(card)}\n${text.slice(end)}`);
 }
 
-/** A line that overwrites itself on a terminal; elsewhere at most one line a minute. */
-export function progressLine(): (text: string) => void {
-  const since = Date.now();
-  let last = 0;
-  return (text) => {
-    const isTerminal = process.stderr.isTTY;
-    if (!isTerminal && Date.now() - last < 60_000) return;
-    last = Date.now();
-    const passed = `${Math.round((Date.now() - since) / 1000)} s`;
-    process.stderr.write(isTerminal ? `\r\x1b[K${passed}  ${text}` : `${passed}  ${text}\n`);
-  };
-}
-
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 export const mean = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;

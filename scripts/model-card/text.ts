@@ -1,12 +1,12 @@
 /** Bar 4: perplexity of ordinary text that was held out, against a 3-gram model of the same training tokens. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { disposeGpt2, findModel, loadGpt2, startBackend, tf, type Gpt2 } from '../../lib';
+import { disposeGpt2, findModel, loadGpt2, progressBar, startBackend, tf, type Gpt2 } from '../../lib';
 import { labelLosses } from '../../lib/forward';
 import { disposeLayout, layOut } from '../../lib/layout';
 import { buildFolder } from '../pretrain/paths';
 import { trainTrigram } from './kneser-ney';
-import { mean, progressLine, type Part } from './card';
+import { mean, type Part } from './card';
 
 const ROW = 256; // tokens
 const ROWS = 400; // evenly spaced over the Brown corpus
@@ -18,17 +18,19 @@ export async function measureText(model: string): Promise<Part | undefined> {
   }
   await startBackend();
   const rows = heldOutRows();
-  const show = progressLine();
   const gpt2 = loadGpt2(findModel(model));
+  const bar = progressBar('perplexity', rows.length);
   const own = mean(rows.map((row, i) => {
-    show(`perplexity: row ${i + 1} of ${rows.length}`);
-    return rowLoss(gpt2, row);
+    const loss = rowLoss(gpt2, row);
+    bar.update(i + 1);
+    return loss;
   }));
+  bar.finish();
   disposeGpt2(gpt2);
   const natural = readTokens('natural.bin');
   const synthetic = readTokens('synthetic.bin');
   const trigram = (name: string, tokens: Uint16Array) => {
-    show(`3-gram model of ${name}`);
+    console.log(`3-gram model of ${name} …`);
     return { name, tokens: tokens.length, perplexity: Math.exp(trigramLoss(tokens, rows)) };
   };
   const trigrams = [

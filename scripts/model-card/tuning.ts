@@ -1,10 +1,10 @@
 /** Bars 1 and 5: prompt tuning with the paper's settings, and how the tuned prompts lie. */
 import {
-  configure, disposeGpt2, evaluate, findData, findModel, loadGpt2, loadTask, ratePicture, singleToken, tf, trainGrid,
+  configure, disposeGpt2, evaluate, findData, findModel, loadGpt2, loadTask, progressBarFor, ratePicture, singleToken, tf, trainGrid,
   type Experiment, type Grid,
 } from '../../lib';
 import { initialPrompts } from '../../lib/tuning';
-import { mean, progressLine, type Part } from './card';
+import { mean, type Part } from './card';
 
 interface TaskResult {
   readonly task: string;
@@ -26,15 +26,8 @@ export async function tuneGrids(
   const grids: Grid[] = [];
   for (const seed of seeds) {
     const experiment = configure('demo', { ...overrides, seeds: [seed] }, {});
-    const show = progressLine();
-    const started = Date.now();
-    grids.push(await trainGrid(`${name}-${seed}`, experiment, {
-      workers,
-      onProgress: ({ done, resumed, total, note }) => {
-        const left = ((Date.now() - started) / Math.max(1, done - resumed)) * (total - done) / 60_000;
-        show(`${label}, seed ${seed}: ${((100 * done) / total).toFixed(1)} %, ${left.toFixed(0)} min left; ${note}`);
-      },
-    }));
+    const onProgress = progressBarFor(`${label}, seed ${seed}`);
+    grids.push(await trainGrid(`${name}-${seed}`, experiment, { workers, onProgress }));
   }
   return grids;
 }
